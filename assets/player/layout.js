@@ -1,0 +1,68 @@
+// layout.js: how large everything is, from the width of the page. It draws nothing by itself.
+
+const GAP = 16;
+const NARROW = 560; // below: one thing under the other
+const WIDE = 900; // from here on: metrics beside the clouds
+const SIDE_METRICS = 290; // the least width of metrics beside the clouds
+
+// Columns of panels and the width of one view: the largest that fits the width and the height.
+function fitPanels(count, width, shape, narrow) {
+  const height = Math.min(660, Math.max(440, window.innerHeight * 0.7));
+  let best = { columns: 1, side: 0 };
+  for (let columns = 1; columns <= (width < 480 ? 1 : count); columns++) {
+    const rows = Math.ceil(count / columns);
+    const across = (width - GAP * (columns - 1)) / columns - shape.left - shape.right;
+    const down = narrow ? Infinity : (height / rows - shape.top - shape.bottom) / shape.aspect;
+    const side = Math.floor(Math.max(100, Math.min(across, down)));
+    if (side >= best.side) best = { columns, side };
+  }
+  return best;
+}
+
+function layoutPlayer(player) {
+  const { root, scene, panels, charts, switches } = player;
+  const width = root.clientWidth;
+  if (width === 0) return false; // not shown yet, as in a closed tab: the observer calls again
+  player.theme = readTheme(root);
+  root.classList.toggle("dark", player.theme.dark);
+  const narrow = width < NARROW;
+  const beside = width >= WIDE && charts.length > 0;
+  root.classList.toggle("narrow", narrow);
+  root.classList.toggle("beside", beside);
+  const shape = panelShape(scene.bounds, switches.marginals, narrow);
+  const { columns, side } = fitPanels(panels.length, beside ? width - SIDE_METRICS - 2 * GAP : width, shape, narrow);
+  const panelWidth = side + shape.left + shape.right;
+  const cloudsWidth = narrow ? width : Math.min(width, Math.max(460, columns * (panelWidth + GAP) - GAP));
+  player.clouds.style.width = `${cloudsWidth}px`;
+  player.panelBox.style.gridTemplateColumns = `repeat(${columns}, ${panelWidth}px)`;
+  for (const panel of panels) {
+    layoutPanel(panel, scene, player.theme, shape, side, switches.marginals);
+    reserveCaption(panel);
+  }
+  showSettings(player.controls, scene, player);
+  layoutMetrics(player, beside ? width - cloudsWidth - 2 * GAP : width, beside);
+  return true;
+}
+
+// Captions differ in length: keep room for the longest, so that nothing below moves while it plays.
+function reserveCaption({ caption, data }) {
+  caption.style.minHeight = "";
+  caption.textContent = data.captions.reduce((longest, text) => (text.length > longest.length ? text : longest), "");
+  caption.style.minHeight = `${caption.offsetHeight}px`;
+}
+
+function layoutMetrics({ charts, scene, theme, metricBox, clouds }, width, beside) {
+  if (charts.length === 0) return;
+  const columns = beside
+    ? (width >= 600 && charts.length > 3 ? 2 : 1)
+    : Math.min(3, charts.length, Math.max(1, Math.floor(width / 270)));
+  const rows = Math.ceil(charts.length / columns);
+  const chartWidth = Math.floor(Math.min(560, (width - 1.5 * GAP * (columns - 1)) / columns));
+  metricBox.style.gridTemplateColumns = `repeat(${columns}, ${chartWidth}px)`;
+  const head = charts[0].element.firstChild.offsetHeight;
+  const room = clouds.offsetHeight / rows - head - GAP;
+  const height = beside ? Math.floor(Math.min(190, Math.max(90 - head, room))) : 104;
+  charts.forEach((chart, index) => {
+    layoutChart(chart, scene, theme, chartWidth, height, index >= charts.length - columns);
+  });
+}

@@ -1,0 +1,231 @@
+// panel.js: one cloud over its target, with marginals at the edges. It draws a given frame and knows no clock.
+
+const MARGIN = { left: 34, bottom: 20, edge: 8, strip: 42 }; // CSS pixels around the view
+
+function buildPanel(data, alt) {
+  const element = make("figure", "panel");
+  const title = make("figcaption", "panel-title");
+  title.append(make("span", "swatch"), make("span", "", data.label));
+  title.hidden = !data.label;
+  const plot = make("div", "plot");
+  const canvas = make("canvas", "cloud");
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", data.label ? `${data.label}: ${alt}` : alt);
+  const banner = make("p", "banner", data.banner);
+  banner.setAttribute("role", "status");
+  banner.hidden = true;
+  const target = make("div", "target");
+  target.hidden = true;
+  plot.append(canvas, banner, target);
+  const caption = make("p", "caption");
+  element.append(title, plot);
+  return {
+    data, element, title, plot, canvas, banner, target, caption,
+    context: canvas.getContext("2d"),
+    binsX: new Float32Array(HISTOGRAM_BINS),
+    binsY: new Float32Array(HISTOGRAM_BINS),
+  };
+}
+
+// The margins around the view, and its shape: as the bounds have it, unless that is very long.
+function panelShape(bounds, marginals, narrow) {
+  const [[x0, x1], [y0, y1]] = bounds;
+  const strip = marginals ? MARGIN.strip * (narrow ? 0.75 : 1) : MARGIN.edge;
+  return {
+    left: MARGIN.left, bottom: MARGIN.bottom, top: strip, right: strip,
+    aspect: Math.min(1.25, Math.max(0.55, (y1 - y0) / (x1 - x0))),
+  };
+}
+
+// Everything that changes only with size, theme or data; `side` is the width of the view in CSS pixels.
+function layoutPanel(panel, scene, theme, shape, side, marginals) {
+  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  const view = {
+    left: Math.round(shape.left * ratio), top: Math.round(shape.top * ratio),
+    width: Math.round(side * ratio), height: Math.round(side * shape.aspect * ratio),
+    right: Math.round(shape.right * ratio), bottom: Math.round(shape.bottom * ratio),
+  };
+  const { canvas, context, data } = panel;
+  canvas.width = view.left + view.width + view.right;
+  canvas.height = view.top + view.height + view.bottom;
+  canvas.style.width = `${canvas.width / ratio}px`;
+  canvas.style.height = `${canvas.height / ratio}px`;
+  Object.assign(panel, { view, ratio, marginals, theme, flowPaths: new Map() });
+  panel.colour = theme.panelColour(data);
+  panel.image = context.createImageData(view.width, view.height);
+  panel.base = paintBase(data, theme, view, ratio);
+  panel.surface = {
+    pixels: new Uint32Array(panel.image.data.buffer),
+    width: view.width, height: view.height, ratio,
+    scale: pixelScale(view.width, view.height, scene.reach),
+    sprites: makeSprites(dotStyle(data.particles, view.width, view.height, ratio)),
+    colour: pixelColour(panel.colour),
+    trailColour: mixColours(panel.colour, theme.ink, 0.35),
+  };
+  panel.element.style.setProperty("--panel-colour", cssColour(panel.colour));
+  panel.banner.style.insetInline = `${view.left / ratio + 8}px ${view.right / ratio + 8}px`;
+  panel.banner.style.bottom = `${view.bottom / ratio + 8}px`;
+  panel.truth = marginalPaths(data, scene.bounds, view);
+  drawAxes(panel, scene.bounds);
+}
+
+// The view as opaque pixels: paper, the target's density, contours of the energy.
+function paintBase(data, theme, view, ratio) {
+  const layer = document.createElement("canvas");
+  layer.width = view.width;
+  layer.height = view.height;
+  const context = layer.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = cssColour(theme.paper);
+  context.fillRect(0, 0, view.width, view.height);
+  if (data.density) {
+    context.imageSmoothingQuality = "high";
+    context.drawImage(densityImage(data.density, theme), 0, 0, view.width, view.height);
+  }
+  if (data.energy) {
+    context.lineWidth = 0.75 * ratio;
+    energyLevels(data.energy.values).forEach((level, index) => {
+      context.strokeStyle = cssColour(theme.ink, Math.max(0.1, 0.3 - 0.02 * index));
+      context.stroke(contourPath(data.energy.values, data.energy.shape, level, view.width, view.height));
+    });
+  }
+  return new Uint32Array(context.getImageData(0, 0, view.width, view.height).data.buffer);
+}
+
+// One pixel a cell, the top row first, in shades from paper to grey-blue.
+function densityImage({ values, shape: [rows, columns] }, theme) {
+  const layer = document.createElement("canvas");
+  layer.width = columns;
+  layer.height = rows;
+  const shades = Uint32Array.from({ length: 256 }, (_, value) =>
+    pixelColour(mixColours(theme.paper, theme.shade, 0.8 * (value / 255) ** 1.3)));
+  const pixels = new Uint32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      pixels[(rows - 1 - row) * columns + column] = shades[values[row * columns + column]];
+    }
+  }
+  const image = new ImageData(new Uint8ClampedArray(pixels.buffer), columns, rows);
+  layer.getContext("2d").putImageData(image, 0, 0);
+  return layer;
+}
+
+// True marginals as lines in the strips, and how high one unit of density stands there.
+function marginalPaths(data, [[x0, x1], [y0, y1]], view) {
+  const strip = (values, low, high, length, depth) => {
+    const peak = values ? Math.max(...values) : 3 / (high - low);
+    const unit = (0.72 * depth) / (peak || 1);
+    const points = values ? Array.from(values, (value, index) =>
+      [((index + 0.5) / values.length) * length, value * unit]) : [];
+    return { unit, points, binWidth: (high - low) / HISTOGRAM_BINS };
+  };
+  const x = strip(data.marginal_x, x0, x1, view.width, view.top);
+  const y = strip(data.marginal_y, y0, y1, view.height, view.right);
+  const line = (points, place) => {
+    const path = new Path2D();
+    points.forEach(([along, height], index) => path[index ? "lineTo" : "moveTo"](...place(along, height)));
+    return path;
+  };
+  x.path = line(x.points, (along, height) => [view.left + along, view.top - 1 - height]);
+  y.path = line(y.points, (along, height) =>
+    [view.left + view.width + 1 + height, view.top + view.height - along]);
+  return { x, y };
+}
+
+// A frame around the view, with few numbers: they never change between two layouts.
+function drawAxes({ context, view, ratio, theme }, [[x0, x1], [y0, y1]]) {
+  context.lineWidth = 1;
+  context.strokeStyle = cssColour(theme.border);
+  context.strokeRect(view.left - 0.5, view.top - 0.5, view.width + 1, view.height + 1);
+  context.fillStyle = cssColour(theme.quiet);
+  context.font = `${11 * ratio}px ${theme.font}`;
+  context.beginPath();
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  for (const { value, text } of niceTicks(x0, x1, view.width > 320 * ratio ? 5 : 3)) {
+    const x = Math.round(view.left + ((value - x0) / (x1 - x0)) * view.width) + 0.5;
+    context.moveTo(x, view.top + view.height + 1);
+    context.lineTo(x, view.top + view.height + 1 + 3 * ratio);
+    context.fillText(text, x, view.top + view.height + 6 * ratio);
+  }
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  for (const { value, text } of niceTicks(y0, y1, view.height > 320 * ratio ? 5 : 3)) {
+    const y = Math.round(view.top + (1 - (value - y0) / (y1 - y0)) * view.height) + 0.5;
+    context.moveTo(view.left - 1, y);
+    context.lineTo(view.left - 1 - 3 * ratio, y);
+    context.fillText(text, view.left - 6 * ratio, y);
+  }
+  context.stroke();
+}
+
+function drawPanel(panel, frame, blend, { trails, flow }) {
+  const { context, view, surface, data, binsX, binsY } = panel;
+  surface.pixels.set(panel.base);
+  paintCloud(surface, data.positions, data.particles, frame, blend, binsX, binsY);
+  context.putImageData(panel.image, view.left, view.top);
+  if (trails || (flow && data.flow)) {
+    context.save();
+    context.beginPath();
+    context.rect(view.left, view.top, view.width, view.height);
+    context.clip();
+    context.translate(view.left, view.top);
+    if (trails) strokeTrails(context, surface, data.positions, data.particles, frame, blend);
+    if (flow && data.flow) strokeFlow(panel, frame);
+    context.restore();
+  }
+  if (panel.marginals) drawMarginals(panel);
+}
+
+// Contours of the continuous-time density, traced once a frame and kept until the next layout.
+function strokeFlow({ context, view, ratio, theme, data, flowPaths }, frame) {
+  if (!flowPaths.has(frame)) {
+    const [, rows, columns] = data.flow.shape;
+    const values = data.flow.values.subarray(frame * rows * columns, (frame + 1) * rows * columns);
+    const paths = new Path2D();
+    FLOW_LEVELS.forEach((level) => paths.addPath(contourPath(values, [rows, columns], level, view.width, view.height)));
+    flowPaths.set(frame, paths);
+  }
+  const path = flowPaths.get(frame);
+  context.lineCap = "round";
+  context.lineWidth = 3 * ratio;
+  context.strokeStyle = cssColour(theme.paper, 0.55); // a halo of paper keeps the ink readable over the dots
+  context.stroke(path);
+  context.lineWidth = 1.25 * ratio;
+  context.strokeStyle = cssColour(theme.ink);
+  context.stroke(path);
+}
+
+// Histograms of what was just painted: areas are parts of all particles, so that lost ones are missed.
+function drawMarginals({ context, view, ratio, data, truth, binsX, binsY, colour, theme }) {
+  const right = view.left + view.width + 1, bottom = view.top + view.height;
+  context.clearRect(view.left, 0, context.canvas.width, view.top - 1); // the strips, not the numbers beside them
+  context.clearRect(right, view.top, context.canvas.width, view.height);
+  context.fillStyle = cssColour(colour, 0.55);
+  context.beginPath();
+  for (let bin = 0; bin < HISTOGRAM_BINS; bin++) {
+    const unitX = truth.x.unit / (data.particles * truth.x.binWidth);
+    const unitY = truth.y.unit / (data.particles * truth.y.binWidth);
+    const height = Math.min(view.top - 2 * ratio, binsX[bin] * unitX);
+    const depth = Math.min(view.right - 2 * ratio, binsY[bin] * unitY);
+    const left = Math.round((bin / HISTOGRAM_BINS) * view.width);
+    const width = Math.round(((bin + 1) / HISTOGRAM_BINS) * view.width) - left;
+    const low = Math.round((bin / HISTOGRAM_BINS) * view.height);
+    const thickness = Math.round(((bin + 1) / HISTOGRAM_BINS) * view.height) - low;
+    context.rect(view.left + left, view.top - 1 - height, width, height);
+    context.rect(right, bottom - low - thickness, depth, thickness);
+  }
+  context.fill();
+  context.lineWidth = 1.25 * ratio;
+  context.lineJoin = "round";
+  context.strokeStyle = cssColour(theme.ink, 0.85);
+  context.stroke(truth.x.path);
+  context.stroke(truth.y.path);
+}
+
+// Where a click fell, in the coordinates of the bounds; null outside the view.
+function pointOfClick({ view, ratio }, [[x0, x1], [y0, y1]], offsetX, offsetY) {
+  const across = (offsetX * ratio - view.left) / view.width;
+  const up = 1 - (offsetY * ratio - view.top) / view.height;
+  if (across < 0 || across > 1 || up < 0 || up > 1) return null;
+  return { x: x0 + across * (x1 - x0), y: y0 + up * (y1 - y0) };
+}

@@ -1,0 +1,157 @@
+"""What every energy has: U, its gradient, bounds, modes, exact draws, a start, and how curved it is.
+
+Target p(x) ∝ exp(-U(x)/T). This module knows nothing of samplers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lflow.energies.grid import GridSampler
+from lflow.registry import Registry
+from lflow.spec import Declared
+
+Bounds = tuple[tuple[float, float], ...]
+
+registry: Registry[Energy] = Registry("energy", "energies")
+
+
+class Energy(Declared):
+    """A potential U: (n, dim) -> (n,), with what a picture and a test need to know of it.
+
+    A subclass is a frozen dataclass that defines `dim`, `bounds` and `__call__`; where they are simple it
+    also defines `grad` in closed form and `_draw`, the exact sampler at temperature one.
+    """
+
+    title: str = ""
+    formula: str = ""
+    dim: int
+    log_z: float | None = None
+    """log ∫ exp(-U), where it is known."""
+    has_data: bool = False
+    """Whether `stochastic_grad` estimates the gradient from a minibatch."""
+    start: tuple[tuple[float, ...], float] | None = None
+    """Mean and standard deviation of the default start; None starts uniformly in the bounds."""
+    grid_size: int = 768
+    """Cells along an axis for exact draws in the plane without a closed form."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """The box ((low, high), ...) that holds what is worth seeing."""
+        raise NotImplementedError
+
+    def __call__(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def grad(self, x: Tensor) -> Tensor:
+        """∇U(x), shape of x. By automatic differentiation; differentiable in turn where x is."""
+        return self.value_and_grad(x)[1]
+
+    def value_and_grad(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """U(x) and ∇U(x) in one evaluation where the gradient is automatic."""
+        if type(self).grad is not Energy.grad:
+            return self(x), self.grad(x)
+        return value_and_grad(self, x)
+
+    def score(self, x: Tensor) -> Tensor:
+        """-∇U(x)."""
+        return -self.grad(x)
+
+    @property
+    def modes(self) -> Tensor | None:
+        """The centres of the modes, (m, dim), where the energy has several."""
+        return None
+
+    @property
+    def has_exact_sampler(self) -> bool:
+        """Whether `sample` works: a closed form, or a grid in one and two dimensions."""
+        return self.dim <= 2 or type(self)._draw is not Energy._draw
+
+    def sample(self, n: int, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """n exact draws from exp(-U/T), (n, dim), float32.
+
+        By closed form where there is one; else, in one and two dimensions, by the inverse distribution
+        function on a fine grid. ValueError where neither is possible.
+        """
+        if not temperature > 0:
+            raise ValueError(f"exact draws need a temperature above 0, got {temperature:g}")
+        if temperature == 1.0 and type(self)._draw is not Energy._draw:
+            return self._draw(n, generator).float()
+        if self.dim <= 2:
+            return self._grid_sampler(temperature)(n, generator).float()
+        at = "" if temperature == 1.0 else f" at temperature {temperature:g}"
+        raise ValueError(f"{self.name or 'this energy'} has no exact sampler in {self.dim} dimensions{at}")
+
+    def _grid_sampler(self, temperature: float) -> GridSampler:
+        kept = self.__dict__.setdefault("_kept_grids", {})
+        if temperature not in kept:
+            size = self.grid_size if self.dim == 2 else self.grid_size**2
+            kept.clear()
+            kept[temperature] = GridSampler(self, self.bounds, size, temperature)
+        found: GridSampler = kept[temperature]
+        return found
+
+    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
+        raise NotImplementedError
+
+    def initial(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n starting points, (n, dim): the energy's own start, or uniform in the bounds."""
+        if self.start is not None:
+            mean, std = self.start
+            return torch.tensor(mean) + std * torch.randn(n, self.dim, generator=generator)
+        low, high = torch.tensor(self.bounds).T
+        return low + (high - low) * torch.rand(n, self.dim, generator=generator)
+
+    @cached_property
+    def curvature(self) -> float:
+        """L: the largest eigenvalue of ∇²U, in all but 1 % of the target (of the bounds, without exact draws).
+
+        A sampler's stability edge follows from it; for a Gaussian it is exact.
+        """
+        generator = torch.Generator().manual_seed(0)
+        points = self.sample(256, generator) if self.has_exact_sampler else self.initial(256, generator)
+        hessian = torch.func.vmap(torch.func.hessian(lambda point: self(point[None])[0]))
+        largest = torch.linalg.eigvalsh(hessian(points.double())).amax(1)
+        return float(largest.quantile(0.99))
+
+    def tables(self, like: Tensor) -> tuple[Tensor, ...]:
+        """The energy's constant tensors (`_tables`), kept per device and type so that no step copies them."""
+        kept = self.__dict__.setdefault("_kept_tables", {})
+        key = (like.device, like.dtype)
+        if key not in kept:
+            kept[key] = tuple(table.to(like) for table in self._tables())
+        found: tuple[Tensor, ...] = kept[key]
+        return found
+
+    def _tables(self) -> tuple[Tensor, ...]:
+        return ()
+
+
+def value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """U(x), (n,), and ∇U(x), shape of x, of any torch function.
+
+    Where x itself is differentiable (models that learn through the chain) both stay so; elsewhere, as in
+    the sampling loop, no graph outlives the call.
+    """
+    if torch.compiler.is_compiling():
+        return _functional_value_and_grad(energy, x)
+    through = torch.is_grad_enabled() and x.requires_grad
+    with torch.enable_grad():
+        point = x if through else x.detach().requires_grad_(True)
+        value = energy(point)
+        gradient = torch.autograd.grad(value.sum(), point, create_graph=through)[0]
+    return (value, gradient) if through else (value.detach(), gradient)
+
+
+def _functional_value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    # Dynamo traces the functional transform, not autograd.grad.
+    def total(point: Tensor) -> tuple[Tensor, Tensor]:
+        value = energy(point)
+        return value.sum(), value
+
+    gradient, value = torch.func.grad(total, has_aux=True)(x)
+    return value, gradient

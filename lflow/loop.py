@@ -1,0 +1,357 @@
+"""THE loop: every cloud, page, model, test and benchmark samples through `simulate`.
+
+It owns what is not a sampler's business: the start, the noise, recording, the freezing of chains that
+overflow, progress, cancelling, continuing. It never waits for the device between frames.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lflow import energies, samplers, steps
+from lflow.energies.base import Energy
+from lflow.energies.custom import FromCallable
+from lflow.noise import Noise, StepNoise, Stream, generator
+from lflow.samplers.base import Sampler, per_chain
+from lflow.steps import StepRule, check_pair
+
+ESCAPE_WIDTHS = 1000.0
+MAX_RECORD_BYTES = 8 << 30
+
+Callback = Callable[[int, int], bool | None]
+
+
+class Carry(NamedTuple):
+    """What one step hands to the next: the sampler's state, the rule's, which chains live, the step number."""
+
+    state: Any
+    rule_state: Any
+    alive: Tensor
+    t: Tensor
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a run needs to go on exactly: its parts, its state and its random numbers."""
+
+    sampler: Sampler
+    rule: StepRule
+    temperature: float
+    noise: Noise
+    carry: Carry
+    stream: tuple[Tensor, Tensor]
+    step: int
+    gradient_evaluations: int
+    escaped: Tensor
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `simulate` returns; all tensors are on the CPU. `frames` counts the start and each record.
+
+    positions: (frames, num_chains, *shape) float32; frame 0 is the start, the last frame the last step.
+    steps: (frames,) step number of each frame.
+    gradient_evaluations: (frames,) gradients taken so far, a chain.
+    acceptance: (frames,) mean since the last frame; NaN at frame 0 and where there is no accept step.
+    step_sizes: (frames,) mean step size of the step that led to the frame; NaN at frame 0.
+    num_diverged, num_escaped: (frames,) chains that were frozen, or had left for good, by then.
+    diverged: (num_chains,) chains that overflowed; they stay at their last finite position.
+    escaped: (num_chains,) chains that were seen beyond 1,000 widths of the bounds.
+    cancelled: the callback stopped the run; the frames until then are kept.
+    checkpoint: pass the result as `resume` to go on from here exactly.
+    """
+
+    positions: Tensor
+    steps: Tensor
+    gradient_evaluations: Tensor
+    acceptance: Tensor
+    step_sizes: Tensor
+    num_diverged: Tensor
+    num_escaped: Tensor
+    diverged: Tensor
+    escaped: Tensor
+    cancelled: bool
+    checkpoint: Checkpoint
+
+
+def simulate(
+    energy: Energy | Callable[[Tensor], Tensor],
+    sampler: str | Sampler | None = None,
+    step: str | StepRule | None = None,
+    step_size: float | None = None,
+    num_steps: int = 1000,
+    num_chains: int = 2000,
+    temperature: float | None = None,
+    init: Tensor | None = None,
+    record_every: int = 10,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    compile: bool = False,
+    noise: Noise | None = None,
+    callback: Callback | None = None,
+    resume: Result | None = None,
+) -> Result:
+    """Run a cloud of chains on an energy and record it.
+
+    Args:
+        energy: an energy, or any torch function (n, *shape) -> (n,) if `init` is given.
+        sampler: a name or an instance, such as `samplers.get("hmc", num_leapfrog=8)`; "ula" if not given.
+        step: a step-size rule by name or an instance; "constant" if not given.
+        step_size: h > 0, sets the rule's own: the overdamped step, or the integrator's for HMC and BAOAB.
+        num_steps: steps to take, at least 1; the chains go on from `resume` by that many.
+        num_chains: size of the cloud; `init` decides it where it is given.
+        temperature: T ≥ 0 of the target exp(-U/T); 1 if not given; 0 is gradient descent.
+        init: (num_chains, *shape) positions to start from; None starts as the energy says.
+        record_every: steps between frames; the last step is always a frame.
+        seed: seeds the start and both noise streams.
+        device: "auto" takes CUDA, then the CPU.
+        compile: compile the step, for long runs; falls back with a warning where there is no compiler.
+        noise: noise to share with another run, instead of the seed's.
+        callback: called as callback(step, num_steps) at each frame; returning False stops the run there.
+        resume: an earlier result to continue exactly: same sampler, rule, temperature and random numbers.
+
+    Raises:
+        ValueError: a bad argument, or a rule that would falsify the sampler; the sentence says which.
+
+    Example:
+        >>> U = lflow.energies.get("rings")
+        >>> r = lflow.simulate(U, sampler="mala", step_size=0.01, num_steps=500)
+        >>> r.positions[-1].shape
+        torch.Size([2000, 2])
+    """
+    num_steps, record_every = _whole(num_steps, "num_steps"), _whole(record_every, "record_every")
+    where = _device(device)
+    if resume is not None:
+        start = _continued(resume.checkpoint, sampler, step, step_size, temperature, init, noise)
+        potential = _as_energy(energy, start.carry.state.x)
+    else:
+        x = _start(energy, init, num_chains, seed, where)
+        potential = _as_energy(energy, x)
+        parts = _sampler(sampler), _rule(step, step_size), _temperature(temperature)
+        start = _fresh(potential, x, *parts, noise or Noise(seed))
+    with torch.no_grad():
+        return _Run(potential, start, num_steps, record_every, compile).go(callback)
+
+
+class _Run:
+    """One call of `simulate` in progress: its preallocated record and the function that takes one step."""
+
+    def __init__(self, energy: Energy, start: Checkpoint, num_steps: int, record_every: int, compile: bool):
+        self.energy, self.start, self.num_steps = energy, start, num_steps
+        self.frame_steps = [*range(0, num_steps, record_every), num_steps]
+        x = start.carry.state.x
+        size = len(self.frame_steps) * x.numel() * 4
+        if size > MAX_RECORD_BYTES:
+            raise ValueError(
+                f"recording {len(self.frame_steps)} frames of {len(x)} chains needs {size / 2**30:.0f} GiB: "
+                "raise record_every"
+            )
+        frames = len(self.frame_steps)
+        self.positions = torch.empty((frames, *x.shape), dtype=torch.float32, device=x.device)
+        self.scalars = torch.full((4, frames), torch.nan, dtype=torch.float64, device=x.device)
+        self.gradients = [0 if start.step == 0 else start.gradient_evaluations]
+        self.stream = Stream(start.noise, x.device)
+        self.stream.set_state(start.stream)
+        self.temperature = torch.tensor(start.temperature, dtype=x.dtype, device=x.device)
+        self.advance = self._compiled() if compile else self._advance
+
+    def _advance(self, carry: Carry, noise: StepNoise, temperature: Tensor) -> tuple[Carry, Any, Tensor]:
+        sampler, rule = self.start.sampler, self.start.rule
+        grad = getattr(carry.state, "grad", None)
+        h = rule.step_size_at(carry.rule_state, carry.t, grad)
+        state, info = sampler.step(carry.state, self.energy, h, temperature, noise)
+        # A sum is not finite where a coordinate is not. Only the position needs freezing: whatever else the
+        # state holds, a dead chain never moves again.
+        alive = carry.alive & state.x.flatten(1).sum(1).isfinite()
+        state = state._replace(x=torch.where(per_chain(alive, state.x), state.x, carry.state.x))
+        return Carry(state, rule.update(carry.rule_state, info), alive, carry.t + 1), info, h
+
+    def _compiled(self) -> Callable[..., Any]:
+        compiled = torch.compile(self._advance, dynamic=False, fullgraph=True)
+
+        def advance(*arguments: Any) -> Any:
+            try:
+                return compiled(*arguments)
+            except torch._dynamo.exc.BackendCompilerFailed as error:
+                reason = str(error).strip().splitlines()[0]
+                warnings.warn(f"compile=True runs eagerly here, without a compiler: {reason}", stacklevel=4)
+                self.advance = self._advance
+                return self._advance(*arguments)
+
+        return advance
+
+    def go(self, callback: Callback | None) -> Result:
+        start, sampler = self.start, self.start.sampler
+        extra = sampler.extra(self.energy)
+        carry, escaped = start.carry, start.escaped
+        box = _escape_box(self.energy, carry.state.x)
+        acceptance, since, taken = torch.zeros((), device=carry.alive.device), 0, start.gradient_evaluations
+        escaped = self._record(0, carry, escaped, box)
+        frame, info, h = 1, None, None
+        for done in range(1, self.num_steps + 1):
+            noise = self.stream.draw(carry.state.x, extra, start.step + done - 1)
+            carry, info, h = self.advance(carry, noise, self.temperature)
+            taken, since = taken + info.gradient_evaluations, since + 1
+            if info.acceptance is not None:
+                acceptance = acceptance + info.acceptance.mean()
+            if done != self.frame_steps[frame]:
+                continue
+            escaped = self._record(frame, carry, escaped, box)
+            self.scalars[1, frame] = h.mean()
+            if info.acceptance is not None:
+                self.scalars[0, frame] = acceptance / since
+            self.gradients.append(taken)
+            acceptance, since, frame = torch.zeros_like(acceptance), 0, frame + 1
+            if callback is not None and callback(done, self.num_steps) is False:
+                break
+        return self._result(frame, carry, escaped, taken)
+
+    def _record(self, frame: int, carry: Carry, escaped: Tensor, box: tuple[Tensor, Tensor]) -> Tensor:
+        x, (centre, reach) = carry.state.x, box
+        self.positions[frame].copy_(x)
+        escaped = escaped | ((x - centre).abs() > reach).flatten(1).any(1)
+        self.scalars[2, frame] = (~carry.alive).sum()
+        self.scalars[3, frame] = escaped.sum()
+        return escaped
+
+    def _result(self, frames: int, carry: Carry, escaped: Tensor, taken: int) -> Result:
+        scalars, start = self.scalars[:, :frames].cpu(), self.start
+        done = self.frame_steps[frames - 1]
+        return Result(
+            positions=self.positions[:frames].cpu(),
+            steps=torch.tensor(self.frame_steps[:frames]) + start.step,
+            gradient_evaluations=torch.tensor(self.gradients),
+            acceptance=scalars[0].float(),
+            step_sizes=scalars[1].float(),
+            num_diverged=scalars[2].long(),
+            num_escaped=scalars[3].long(),
+            diverged=(~carry.alive).cpu(),
+            escaped=escaped.cpu(),
+            cancelled=done < self.num_steps,
+            checkpoint=dataclasses.replace(
+                start,
+                carry=carry,
+                stream=self.stream.get_state(),
+                step=start.step + done,
+                gradient_evaluations=taken,
+                escaped=escaped,
+            ),
+        )
+
+
+def _fresh(
+    energy: Energy, x: Tensor, sampler: Sampler, rule: StepRule, temperature: float, noise: Noise
+) -> Checkpoint:
+    check_pair(sampler, rule)
+    if rule.kind == "state" and sampler.gradients_per_step == 0:
+        raise ValueError(f"the {rule.name} rule needs a gradient, and {sampler.name} takes none")
+    if noise.primary is not None and tuple(noise.primary.shape[1:]) != tuple(x.shape):
+        given, wanted = tuple(noise.primary.shape[1:]), tuple(x.shape)
+        raise ValueError(f"the given noise has shape {given} a step, and the chains have shape {wanted}")
+    stream = Stream(noise, x.device)
+    with torch.no_grad():
+        first = stream.draw(x, sampler.extra(energy), None)
+        state = sampler.init(x, energy, first, temperature)
+        alive = x.flatten(1).sum(1).isfinite()
+        carry = Carry(state, rule.init(x), alive, torch.zeros((), dtype=x.dtype, device=x.device))
+    return Checkpoint(
+        sampler, rule, temperature, noise, carry, stream.get_state(), 0, sampler.start_gradients, ~alive & False
+    )
+
+
+def _continued(
+    checkpoint: Checkpoint, sampler: Any, step: Any, step_size: Any, temperature: Any, init: Any, noise: Any
+) -> Checkpoint:
+    """The checkpoint, after making sure that what the caller repeats is what the run was made of."""
+    rule = checkpoint.rule if step is None else _rule(step, None)
+    if step is not None and isinstance(step, str):
+        rule = checkpoint.rule if step == checkpoint.rule.name else rule
+    if step_size is not None:
+        rule = dataclasses.replace(rule, step_size=step_size)
+    repeated = {
+        "sampler": (checkpoint.sampler if sampler is None else _sampler(sampler), checkpoint.sampler),
+        "step rule": (rule, checkpoint.rule),
+        "temperature": (
+            checkpoint.temperature if temperature is None else temperature,
+            checkpoint.temperature,
+        ),
+    }
+    for what, (asked, had) in repeated.items():
+        if asked != had:
+            raise ValueError(f"resume continues a run exactly: its {what} is {had}, not {asked}")
+    if init is not None:
+        raise ValueError("resume starts where the earlier run ended: leave init out")
+    if noise is not None and noise != checkpoint.noise:
+        raise ValueError("resume continues the earlier run's noise: leave noise out")
+    return checkpoint
+
+
+def _sampler(sampler: str | Sampler | None) -> Sampler:
+    if sampler is None or isinstance(sampler, str):
+        return samplers.get(sampler or "ula")
+    return sampler
+
+
+def _rule(step: str | StepRule | None, step_size: float | None) -> StepRule:
+    if step is None or isinstance(step, str):
+        return steps.get(step or "constant", **({} if step_size is None else {"step_size": step_size}))
+    return step if step_size is None else dataclasses.replace(step, step_size=step_size)  # type: ignore[type-var]
+
+
+def _temperature(temperature: float | None) -> float:
+    value = 1.0 if temperature is None else float(temperature)
+    if not (value >= 0 and math.isfinite(value)):
+        raise ValueError(f"temperature must be finite and at least 0, got {value:g}")
+    return value
+
+
+def _whole(value: int, name: str) -> int:
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def _start(energy: Any, init: Tensor | None, num_chains: int, seed: int, device: torch.device) -> Tensor:
+    if init is not None:
+        x = torch.as_tensor(init)
+        if x.ndim < 2 or len(x) == 0 or not x.is_floating_point():
+            raise ValueError(
+                f"init must be floating-point of shape (num_chains, *shape), got {x.dtype} {tuple(x.shape)}"
+            )
+        if isinstance(energy, Energy) and tuple(x.shape[1:]) != (energy.dim,):
+            raise ValueError(f"init must have shape (num_chains, {energy.dim}), got {tuple(x.shape)}")
+        return x.detach().to(device, copy=True)
+    if not isinstance(energy, Energy):
+        raise ValueError("a plain function has no default start: give init, or use energies.from_callable")
+    return energy.initial(_whole(num_chains, "num_chains"), generator(seed, "start")).to(device)
+
+
+def _as_energy(energy: Energy | Callable[[Tensor], Tensor], x: Tensor) -> Energy:
+    if isinstance(energy, Energy):
+        return energy
+    if not callable(energy):
+        raise ValueError(f"an energy is needed, got {energy!r}: energies.get(name) makes one")
+    return FromCallable(energy, x[0].numel(), ())
+
+
+def _escape_box(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Centre and reach beyond which a chain has left for good; of the start where there are no bounds."""
+    if energy.bounds:
+        low, high = torch.tensor(energy.bounds, dtype=x.dtype, device=x.device).T
+    else:
+        low, high = x.amin() - 0.5, x.amax() + 0.5
+    return (low + high) / 2, ESCAPE_WIDTHS * (high - low)

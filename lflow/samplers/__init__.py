@@ -1,0 +1,10 @@
+"""How a cloud moves: the samplers by name, one file a family."""
+
+from lflow.samplers import langevin, metropolis, underdamped  # noqa: F401  (they register themselves)
+from lflow.samplers.base import Info, Sampler, registry
+
+names = registry.names
+get = registry.get
+get_class = registry.get_class
+
+__all__ = ["Info", "Sampler", "get", "get_class", "names"]

@@ -1,0 +1,167 @@
+"""A parameter declared once: its default, bounds, scale, unit and help.
+
+A sampler, energy, step rule or model is a frozen dataclass whose fields are made by `param`. The same
+declaration checks a value wherever it comes from (Python, a URL, a command line, a server-side run),
+draws the widget, and is the range that a sweep searches. This module knows nothing of torch or of pages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CONFIG_VERSION = 1
+
+_METADATA_KEY = "lflow.parameter"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is known of one parameter. `low` and `high` bound what is valid, `shown` what a slider spans."""
+
+    name: str
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    unit: str = ""
+    help: str = ""
+    advanced: bool = False
+    choices: tuple[str, ...] | None = None
+    shown: tuple[float, float] | None = None
+
+    @property
+    def kind(self) -> type:
+        return type(self.default)
+
+    def check(self, value: Any) -> Any:
+        """The value in the parameter's own type. ValueError says in one sentence what is wrong."""
+        if self.kind is bool:
+            if isinstance(value, bool):
+                return value
+            raise ValueError(f"{self.name} must be true or false, got {value!r}")
+        if self.kind is str:
+            return self._check_choice(value)
+        return self._check_number(value)
+
+    def _check_choice(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"{self.name} must be a text, got {value!r}")
+        if self.choices is not None and value not in self.choices:
+            raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}")
+        return value
+
+    def _check_number(self, value: Any) -> int | float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{self.name} must be a number, got {value!r}") from error
+        if isinstance(value, (bool, str)) or math.isnan(number):
+            raise ValueError(f"{self.name} must be a number, got {value!r}")
+        if self.kind is int and number != math.floor(number):
+            raise ValueError(f"{self.name} must be a whole number, got {value!r}")
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if not low <= number <= high:
+            raise ValueError(f"{self.name} must be between {low:g} and {high:g}, got {number:g}")
+        return int(number) if self.kind is int else number
+
+    def parse(self, text: str) -> Any:
+        """The value that a text (of a URL or a command line) stands for, checked."""
+        if self.kind is bool:
+            words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+            if text.lower() not in words:
+                raise ValueError(f"{self.name} must be true or false, got {text!r}")
+            return words[text.lower()]
+        if self.kind is str:
+            return self.check(text)
+        try:
+            return self.check(float(text))
+        except ValueError as error:
+            if "could not convert" in str(error):
+                raise ValueError(f"{self.name} must be a number, got {text!r}") from error
+            raise
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The range that a slider or a sweep covers."""
+        if self.shown is not None:
+            return self.shown
+        if self.low is None or self.high is None:
+            raise ValueError(f"{self.name} declares no finite range")
+        return self.low, self.high
+
+    def stops(self, per_decade: int = 10) -> list[float]:
+        """Geometric stops over the span, rounded to two digits; a slider on a log scale moves over them."""
+        low, high = self.span
+        first, last = round(math.log10(low) * per_decade), round(math.log10(high) * per_decade)
+        return sorted({float(f"{10 ** (k / per_decade):.2g}") for k in range(first, last + 1)})
+
+
+def param(
+    default: Any,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    log: bool = False,
+    unit: str = "",
+    help: str = "",
+    advanced: bool = False,
+    choices: tuple[str, ...] | None = None,
+    shown: tuple[float, float] | None = None,
+) -> Any:
+    """Declare a field of a frozen dataclass as a parameter.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Gaussian:
+        ...     scale: float = param(1.0, 0.01, 100.0, log=True, help="standard deviation")
+    """
+    declared = {
+        "low": low,
+        "high": high,
+        "log": log,
+        "unit": unit,
+        "help": help,
+        "advanced": advanced,
+        "choices": choices,
+        "shown": shown,
+    }
+    return dataclasses.field(default=default, metadata={_METADATA_KEY: declared})
+
+
+def parameters(owner: Any) -> tuple[Parameter, ...]:
+    """The parameters that a class or an instance declares, in their order."""
+    return tuple(
+        Parameter(field.name, field.default, **field.metadata[_METADATA_KEY])
+        for field in dataclasses.fields(owner)
+        if _METADATA_KEY in field.metadata
+    )
+
+
+class Declared:
+    """Base of everything that is built from declared parameters: checks them when it is made."""
+
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for parameter in parameters(self):
+            try:
+                checked = parameter.check(getattr(self, parameter.name))
+            except ValueError as error:
+                raise ValueError(f"{self.name or type(self).__name__}: {error}") from None
+            object.__setattr__(self, parameter.name, checked)
+
+    def config(self) -> dict[str, Any]:
+        """The name and the parameters, as plain values that JSON can hold."""
+        return {"name": self.name, **{p.name: getattr(self, p.name) for p in parameters(self)}}
+
+
+def check_version(config: Mapping[str, Any], what: str) -> None:
+    """Refuse a configuration of another version with a sentence."""
+    version = config.get("version", CONFIG_VERSION)
+    if version != CONFIG_VERSION:
+        raise ValueError(f"this {what} has version {version}, and lflow reads version {CONFIG_VERSION}")

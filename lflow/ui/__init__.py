@@ -1,0 +1,1 @@
+"""The app: the only part of lflow that imports streamlit, plotly and altair."""

@@ -1,0 +1,39 @@
+"""The frame around every page: title, navigation, and nothing else.
+
+Streamlit runs this file as a script. It must stay away from `pages/`: beside a script that calls
+`st.navigation`, a folder of that name makes a fresh server run a page on its own, without this frame.
+It knows the pages' files, titles and addresses, and nothing of what they show.
+"""
+
+import streamlit as st
+
+from lflow import paths
+
+# (file in pages/, title in the navigation, address). The first page is the one at "/".
+PAGES = (
+    ("home.py", "Home", ""),
+    ("particle_lab.py", "Particle lab", "particle-lab"),
+)
+
+
+def main() -> None:
+    """Draw the frame and run the page that the address names."""
+    page = st.navigation(
+        [
+            st.Page(paths.pages_dir() / file, title=title, url_path=address or None, default=address == "")
+            for file, title, address in PAGES
+        ],
+        position="top",
+    )
+    st.set_page_config(
+        page_title=f"{page.title} · lflow",
+        page_icon=str(paths.static_dir() / "icon.svg"),
+        layout="wide",
+        # An entry of our own is what makes the menu, and with it the light and dark switch, appear.
+        menu_items={"About": "**lflow**: an interactive lab over Langevin dynamics."},
+    )
+    page.run()
+
+
+if __name__ == "__main__":
+    main()

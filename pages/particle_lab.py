@@ -1,0 +1,5 @@
+"""Particle lab."""
+
+import streamlit as st
+
+st.title("Particle lab")
