@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lflow import energies, samplers, steps
+from lflow import samplers, steps
 from lflow.energies.base import Energy
 from lflow.energies.custom import FromCallable
 from lflow.noise import Noise, StepNoise, Stream, generator
@@ -30,7 +30,7 @@ Callback = Callable[[int, int], bool | None]
 
 
 class Carry(NamedTuple):
-    """What one step hands to the next: the sampler's state, the rule's, which chains live, the step number."""
+    """What a step hands to the next: the sampler's state, the rule's, which chains live, the step number."""
 
     state: Any
     rule_state: Any
@@ -42,6 +42,7 @@ class Carry(NamedTuple):
 class Checkpoint:
     """Everything that a run needs to go on exactly: its parts, its state and its random numbers."""
 
+    energy: Energy
     sampler: Sampler
     rule: StepRule
     temperature: float
@@ -116,7 +117,8 @@ def simulate(
         compile: compile the step, for long runs; falls back with a warning where there is no compiler.
         noise: noise to share with another run, instead of the seed's.
         callback: called as callback(step, num_steps) at each frame; returning False stops the run there.
-        resume: an earlier result to continue exactly: same sampler, rule, temperature and random numbers.
+        resume: an earlier result to continue exactly: same energy, sampler, rule, temperature and random
+            numbers. `num_chains`, `seed` and `device` are then the earlier run's.
 
     Raises:
         ValueError: a bad argument, or a rule that would falsify the sampler; the sentence says which.
@@ -130,22 +132,21 @@ def simulate(
     num_steps, record_every = _whole(num_steps, "num_steps"), _whole(record_every, "record_every")
     where = _device(device)
     if resume is not None:
-        start = _continued(resume.checkpoint, sampler, step, step_size, temperature, init, noise)
-        potential = _as_energy(energy, start.carry.state.x)
+        start = _continued(resume.checkpoint, energy, sampler, step, step_size, temperature, init, noise)
     else:
         x = _start(energy, init, num_chains, seed, where)
         potential = _as_energy(energy, x)
         parts = _sampler(sampler), _rule(step, step_size), _temperature(temperature)
         start = _fresh(potential, x, *parts, noise or Noise(seed))
     with torch.no_grad():
-        return _Run(potential, start, num_steps, record_every, compile).go(callback)
+        return _Run(start, num_steps, record_every, compile).go(callback)
 
 
 class _Run:
     """One call of `simulate` in progress: its preallocated record and the function that takes one step."""
 
-    def __init__(self, energy: Energy, start: Checkpoint, num_steps: int, record_every: int, compile: bool):
-        self.energy, self.start, self.num_steps = energy, start, num_steps
+    def __init__(self, start: Checkpoint, num_steps: int, record_every: int, compile: bool):
+        self.energy, self.start, self.num_steps = start.energy, start, num_steps
         self.frame_steps = [*range(0, num_steps, record_every), num_steps]
         x = start.carry.state.x
         size = len(self.frame_steps) * x.numel() * 4
@@ -154,6 +155,9 @@ class _Run:
                 f"recording {len(self.frame_steps)} frames of {len(x)} chains needs {size / 2**30:.0f} GiB: "
                 "raise record_every"
             )
+        given = start.noise.primary
+        if given is not None and len(given) < start.step + num_steps:
+            raise ValueError(f"the given noise holds {len(given)} steps; {start.step + num_steps} are needed")
         frames = len(self.frame_steps)
         self.positions = torch.empty((frames, *x.shape), dtype=torch.float32, device=x.device)
         self.scalars = torch.full((4, frames), torch.nan, dtype=torch.float64, device=x.device)
@@ -180,6 +184,10 @@ class _Run:
         def advance(*arguments: Any) -> Any:
             try:
                 return compiled(*arguments)
+            except torch._dynamo.exc.FailOnRecompileLimitHit:
+                # Dynamo keeps 8 variants of one function; a long session has seen more energies and samplers.
+                torch.compiler.reset()
+                return compiled(*arguments)
             except torch._dynamo.exc.BackendCompilerFailed as error:
                 reason = str(error).strip().splitlines()[0]
                 warnings.warn(f"compile=True runs eagerly here, without a compiler: {reason}", stacklevel=4)
@@ -205,7 +213,7 @@ class _Run:
             if done != self.frame_steps[frame]:
                 continue
             escaped = self._record(frame, carry, escaped, box)
-            self.scalars[1, frame] = h.mean()
+            self.scalars[1, frame] = h.nanmean()  # a chain that overflowed has no step size
             if info.acceptance is not None:
                 self.scalars[0, frame] = acceptance / since
             self.gradients.append(taken)
@@ -262,22 +270,29 @@ def _fresh(
         state = sampler.init(x, energy, first, temperature)
         alive = x.flatten(1).sum(1).isfinite()
         carry = Carry(state, rule.init(x), alive, torch.zeros((), dtype=x.dtype, device=x.device))
-    return Checkpoint(
-        sampler, rule, temperature, noise, carry, stream.get_state(), 0, sampler.start_gradients, ~alive & False
-    )
+    parts = energy, sampler, rule, temperature, noise, carry
+    return Checkpoint(*parts, stream.get_state(), 0, sampler.start_gradients, torch.zeros_like(alive))
 
 
 def _continued(
-    checkpoint: Checkpoint, sampler: Any, step: Any, step_size: Any, temperature: Any, init: Any, noise: Any
+    checkpoint: Checkpoint,
+    energy: Any,
+    sampler: Any,
+    step: Any,
+    step_size: Any,
+    temperature: Any,
+    init: Any,
+    noise: Noise | None,
 ) -> Checkpoint:
     """The checkpoint, after making sure that what the caller repeats is what the run was made of."""
-    rule = checkpoint.rule if step is None else _rule(step, None)
-    if step is not None and isinstance(step, str):
-        rule = checkpoint.rule if step == checkpoint.rule.name else rule
+    # A name alone repeats the class, whatever its parameters were.
+    rule = checkpoint.rule if step in (None, checkpoint.rule.name) else _rule(step, None)
     if step_size is not None:
-        rule = dataclasses.replace(rule, step_size=step_size)
+        rule = _with_step_size(rule, step_size)
+    if sampler in (None, checkpoint.sampler.name):
+        sampler = checkpoint.sampler
     repeated = {
-        "sampler": (checkpoint.sampler if sampler is None else _sampler(sampler), checkpoint.sampler),
+        "sampler": (_sampler(sampler), checkpoint.sampler),
         "step rule": (rule, checkpoint.rule),
         "temperature": (
             checkpoint.temperature if temperature is None else temperature,
@@ -289,9 +304,13 @@ def _continued(
             raise ValueError(f"resume continues a run exactly: its {what} is {had}, not {asked}")
     if init is not None:
         raise ValueError("resume starts where the earlier run ended: leave init out")
-    if noise is not None and noise != checkpoint.noise:
+    if noise is not None and not noise.same_as(checkpoint.noise):
         raise ValueError("resume continues the earlier run's noise: leave noise out")
-    return checkpoint
+    energy = _as_energy(energy, checkpoint.carry.state.x)
+    # A function written anew is another object, though it may well compute the same.
+    if energy != checkpoint.energy and not isinstance(energy, FromCallable):
+        raise ValueError(f"resume continues a run exactly: its energy is {checkpoint.energy}, not {energy}")
+    return dataclasses.replace(checkpoint, energy=energy)
 
 
 def _sampler(sampler: str | Sampler | None) -> Sampler:
@@ -303,7 +322,13 @@ def _sampler(sampler: str | Sampler | None) -> Sampler:
 def _rule(step: str | StepRule | None, step_size: float | None) -> StepRule:
     if step is None or isinstance(step, str):
         return steps.get(step or "constant", **({} if step_size is None else {"step_size": step_size}))
-    return step if step_size is None else dataclasses.replace(step, step_size=step_size)  # type: ignore[type-var]
+    return step if step_size is None else _with_step_size(step, step_size)
+
+
+def _with_step_size(rule: StepRule, step_size: float) -> StepRule:
+    values = rule.config() | {"step_size": step_size}
+    values.pop("name")
+    return type(rule)(**values)
 
 
 def _temperature(temperature: float | None) -> float:
@@ -314,7 +339,8 @@ def _temperature(temperature: float | None) -> float:
 
 
 def _whole(value: int, name: str) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    is_whole = isinstance(value, int | float) and math.isfinite(value) and value == int(value)
+    if isinstance(value, bool) or not is_whole or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
 
@@ -345,6 +371,10 @@ def _as_energy(energy: Energy | Callable[[Tensor], Tensor], x: Tensor) -> Energy
         return energy
     if not callable(energy):
         raise ValueError(f"an energy is needed, got {energy!r}: energies.get(name) makes one")
+    with torch.no_grad():
+        found = tuple(energy(x[:3]).shape)
+    if found != (len(x[:3]),):
+        raise ValueError(f"the energy must map {tuple(x[:3].shape)} to ({len(x[:3])},); it gives {found}")
     return FromCallable(energy, x[0].numel(), ())
 
 

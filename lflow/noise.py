@@ -36,7 +36,7 @@ class StepNoise(NamedTuple):
     extra: tuple[Tensor, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Noise:
     """Where a run takes its random numbers from: a seed, or given primary normals.
 
@@ -52,6 +52,12 @@ class Noise:
 
     seed: int = 0
     primary: Tensor | None = None
+
+    def same_as(self, other: Noise) -> bool:
+        """Whether both give the same numbers."""
+        a, b = self.primary, other.primary
+        given = a is b or (a is not None and b is not None and torch.equal(a, b))
+        return given and self.seed == other.seed
 
 
 def generator(seed: int, stream: str, device: torch.device | str = "cpu") -> torch.Generator:

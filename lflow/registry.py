@@ -30,8 +30,9 @@ class Registry(Generic[Kind]):
 
         def add(cls: type[Any]) -> type[Any]:
             known = self._classes.get(name)
-            if known is not None and known.__qualname__ != cls.__qualname__:
-                raise ValueError(f"the {self.kind} name {name!r} is taken by {known.__qualname__}")
+            # A module that is loaded again brings the same class again.
+            if known is not None and _path(known) != _path(cls):
+                raise ValueError(f"the {self.kind} name {name!r} is taken by {_path(known)}")
             cls.name = name
             self._classes[name] = cls
             return cls
@@ -60,7 +61,8 @@ class Registry(Generic[Kind]):
         unknown = set(arguments) - declared
         if unknown:
             raise ValueError(
-                f"{name} has no parameter {sorted(unknown)[0]!r}; it has: {', '.join(sorted(declared)) or 'none'}"
+                f"{name} has no parameter {sorted(unknown)[0]!r}; "
+                f"it has: {', '.join(sorted(declared)) or 'none'}"
             )
         return cls(**arguments)
 
@@ -70,3 +72,7 @@ class Registry(Generic[Kind]):
         self._entry_points_loaded = True
         for entry_point in entry_points(group=f"lflow.{self.plural}"):
             self.register(entry_point.name)(entry_point.load())
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -59,8 +59,8 @@ class Parameter:
             number = float(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{self.name} must be a number, got {value!r}") from error
-        if isinstance(value, (bool, str)) or math.isnan(number):
-            raise ValueError(f"{self.name} must be a number, got {value!r}")
+        if isinstance(value, (bool, str)) or not math.isfinite(number):
+            raise ValueError(f"{self.name} must be a finite number, got {value!r}")
         if self.kind is int and number != math.floor(number):
             raise ValueError(f"{self.name} must be a whole number, got {value!r}")
         low = -math.inf if self.low is None else self.low
@@ -95,10 +95,15 @@ class Parameter:
         return self.low, self.high
 
     def stops(self, per_decade: int = 10) -> list[float]:
-        """Geometric stops over the span, rounded to two digits; a slider on a log scale moves over them."""
+        """Geometric stops over the span, rounded to two digits, with its ends and the default among them.
+
+        A slider on a log scale moves over them. Those of a whole-number parameter are whole.
+        """
         low, high = self.span
         first, last = round(math.log10(low) * per_decade), round(math.log10(high) * per_decade)
-        return sorted({float(f"{10 ** (k / per_decade):.2g}") for k in range(first, last + 1)})
+        between = {self.kind(float(f"{10 ** (k / per_decade):.2g}")) for k in range(first, last + 1)}
+        wanted = between | {self.kind(low), self.kind(high), self.default}
+        return sorted(stop for stop in wanted if low <= stop <= high)
 
 
 def param(

@@ -113,7 +113,9 @@ class Anisotropic(StepRule):
     reference = "Karimi, Xie & Li, arXiv 2310.12667"
     kind = "state"
     step_size: float = _step_size()
-    threshold: float = param(1.0, 1e-4, 1e6, log=True, shown=(0.01, 100.0), help="b, gradients above it are tamed")
+    threshold: float = param(
+        1.0, 1e-4, 1e6, log=True, shown=(0.01, 100.0), help="b, gradients above it are tamed"
+    )
 
     def step_size_at(self, state: Tensor, t: Tensor, grad: Tensor | None) -> Tensor:
         assert grad is not None, "the loop lets only samplers with gradients use this rule"
@@ -122,12 +124,12 @@ class Anisotropic(StepRule):
 
 
 class DualAveraging(NamedTuple):
-    """Log of the step now, log of its running average, mean shortfall of acceptance, and steps seen."""
+    """Log of the step now, log of its running average, mean shortfall of acceptance, and steps taken."""
 
     log_step: Tensor
     log_average: Tensor
     shortfall: Tensor
-    count: Tensor
+    taken: Tensor
 
 
 @registry.register("target_acceptance")
@@ -149,7 +151,9 @@ class TargetAcceptance(StepRule):
     target: float = param(
         0.6, 0.05, 0.99, help="wanted acceptance: 0.574 suits MALA, 0.65 to 0.9 HMC, 0.234 the random walk"
     )
-    warmup: int = param(200, 10, 1_000_000, log=True, shown=(10, 2000), unit="steps", help="steps of adaptation")
+    warmup: int = param(
+        200, 10, 1_000_000, log=True, shown=(10, 2000), unit="steps", help="steps of adaptation"
+    )
 
     def init(self, x: Tensor) -> DualAveraging:
         zero = torch.zeros((), dtype=x.dtype, device=x.device)
@@ -157,19 +161,21 @@ class TargetAcceptance(StepRule):
         return DualAveraging(start, start, zero, zero)
 
     def step_size_at(self, state: DualAveraging, t: Tensor, grad: Tensor | None) -> Tensor:
-        return torch.where(state.count < self.warmup, state.log_step, state.log_average).exp()
+        return torch.where(state.taken < self.warmup, state.log_step, state.log_average).exp()
 
     def update(self, state: DualAveraging, info: Info) -> DualAveraging:
         assert info.acceptance is not None, "the loop lets only samplers with an accept step use this rule"
-        count = state.count + 1
-        weight = 1 / (count + 10)
+        taken = state.taken + 1
+        weight = 1 / (taken + 10)
         shortfall = (1 - weight) * state.shortfall + weight * (self.target - info.acceptance.mean())
-        log_step = math.log(10 * self.step_size) - count.sqrt() / 0.05 * shortfall
-        share = count**-0.75
+        log_step = math.log(10 * self.step_size) - taken.sqrt() / 0.05 * shortfall
+        share = taken**-0.75
         log_average = share * log_step + (1 - share) * state.log_average
-        adapted = DualAveraging(log_step, log_average, shortfall, count)
-        warming = state.count < self.warmup
-        return DualAveraging(*(torch.where(warming, new, old) for new, old in zip(adapted, state, strict=True)))
+        adapted = DualAveraging(log_step, log_average, shortfall, taken)
+        warming = state.taken < self.warmup
+        return DualAveraging(
+            *(torch.where(warming, new, old) for new, old in zip(adapted, state, strict=True))
+        )
 
 
 class SquaredGradient(NamedTuple):

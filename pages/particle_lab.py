@@ -1,5 +1,38 @@
-"""Particle lab."""
+"""Particle lab: what does this sampler do to a cloud of particles?"""
 
 import streamlit as st
 
-st.title("Particle lab")
+from lflow.ui import lab, show
+from lflow.ui.controls import read_link
+from lflow.ui.request import Request, Settings
+
+PREFIX = lab.PREFIX
+
+head, tools = st.columns([3, 2], vertical_alignment="bottom")
+head.title("Particle lab")
+head.caption("What does this sampler do to a cloud of particles?")
+with tools:
+    seed = lab.seed_and_tools()
+for error in read_link(PREFIX, lab.known_keys()):
+    st.warning(error)
+lab.preset_bar()
+
+controls, picture = st.columns([1, 3.2], gap="medium")
+with controls:
+    try:
+        energy = lab.energy_controls()
+        sampler = lab.sampler_controls()
+        rule = lab.rule_controls(energy, sampler)
+        values = lab.run_controls() | {"seed": seed}
+        with_flow = lab.flow_control()
+        more = lab.continued(energy, sampler, rule, values)
+        request = Request(energy, sampler, rule, Settings(**values, more=more))
+        show.edge(request)
+    except ValueError as error:
+        request, refusal = None, error
+
+with picture:
+    if request is None:
+        show.refused(refusal)
+    else:
+        show.run_and_play(request, with_flow)

@@ -104,21 +104,24 @@ def test_error_falls_with_the_square_of_the_cell() -> None:
 
 
 def test_time_error_is_what_was_asked_and_of_first_order() -> None:
-    def march(count: int) -> tuple[np.ndarray, float]:
+    def march(count: int, times: tuple[float, ...], doublings: int = 3) -> tuple[np.ndarray, float]:
         edges = fokker_planck._edges(NORMAL_1D, 200)
         generator = fokker_planck._generator(fokker_planck._energy_on_grid(NORMAL_1D, edges), edges, 1.0)
         start = fokker_planck._initial_mass((2.0, 0.4), edges, np.ones(200, dtype=bool))
-        frames, error = fokker_planck._march(generator, start, np.array([0.3, 0.77, 2.0]), 3, count)
-        return frames, error
+        return fokker_planck._march(generator, start, np.array(times), doublings, count)
 
-    exact, _ = march(5000)
+    times = (0.303, 1.0, 2.0)  # between two steps, on a step, at the horizon
+    exact, _ = march(5000, times)
     measured = []
     for count in (25, 50):
-        frames, predicted = march(count)
+        frames, predicted = march(count, times)
         true = float(max(np.abs(a - b).max() / b.max() for a, b in zip(frames, exact, strict=True)))
         assert predicted == pytest.approx(true, rel=0.15)
         measured.append(true)
     assert 1.8 < measured[0] / measured[1] < 2.2
+    # One step h has the variance h², so a tenth of the step a hundredth of the error.
+    assert march(1, (1e-2,), 0)[1] == pytest.approx(100 * march(1, (1e-3,), 0)[1], rel=0.5)
+    assert march(1, (1e-3,), 0)[1] > 1e-6
 
 
 # What holds at every step, on any grid

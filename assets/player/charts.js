@@ -61,7 +61,9 @@ function valueTicks([low, high], log) {
   if (last < first) return niceTicks(low, high, 2);
   const every = Math.max(1, Math.ceil((last - first) / 2));
   const ticks = [];
-  for (let power = first; power <= last; power += every) ticks.push({ value: 10 ** power, text: formatNumber(10 ** power, 1) });
+  for (let power = first; power <= last; power += every) {
+    ticks.push({ value: 10 ** power, text: formatNumber(10 ** power, 1).replace(/^1×/, "") });
+  }
   return ticks;
 }
 
@@ -97,14 +99,16 @@ function layoutChart(chart, scene, theme, width, height, withSteps) {
   drawCurves(chart, chart.back, scene, 0.3);
   drawLines(chart);
   if (named) drawNames(chart, scene);
-  chart.values.forEach((value, index) => value.style.setProperty("--series-colour", cssColour(chart.colours[index])));
+  chart.values.forEach((value, index) => {
+    value.style.setProperty("--series-colour", cssColour(chart.colours[index]));
+  });
 }
 
 // Names stand right of the curves, in at most a quarter of the chart.
 function nameRoom({ metric, context }, theme, width) {
   context.font = `11px ${theme.font}`;
   const widths = metric.series.map((series) => context.measureText(series.label).width);
-  return Math.min(Math.max(...widths) + 10, width * 0.27);
+  return Math.min(Math.max(...widths) + 10, width * 0.3);
 }
 
 function chartLayer(canvas) {
@@ -198,7 +202,8 @@ function drawNames({ metric, back, area, ratio, theme, colours, toY }, scene) {
   const names = metric.series.map((series, index) => {
     const last = series.values.findLast((value) => Number.isFinite(value) && (!metric.log || value > 0));
     const y = last === undefined ? area.top : toY(last);
-    return { text: series.label, colour: colours[index], y: Math.min(area.top + area.height, Math.max(area.top, y)) };
+    const inside = Math.min(area.top + area.height, Math.max(area.top, y));
+    return { text: series.label, colour: colours[index], y: inside };
   });
   names.sort((first, second) => first.y - second.y);
   const gap = 12 * ratio;

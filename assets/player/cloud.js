@@ -2,15 +2,18 @@
 
 const HISTOGRAM_BINS = 60;
 const SUBPIXELS = 4; // positions of a dot within a pixel, each axis: motion stays smooth at small sizes
+const MASK_BUDGET = 1.3e6; // mask pixels a frame, all dots together: what a slow machine paints 60 times a second
 const TRAIL_FRAMES = 12;
 const TRAIL_PARTICLES = 150;
 
 // Few particles are large soft dots, many are fine dust; the ink they carry together stays about the same.
 function dotStyle(particles, width, height, ratio) {
   const size = Math.min(width, height) / ratio;
-  const radius = Math.min(4.2, Math.max(0.7, 2.1 * (2000 / particles) ** 0.32)) * Math.min(1, 0.55 + size / 1000);
-  const share = (particles * Math.PI * radius ** 2) / ((width / ratio) * (height / ratio));
-  return { radius: radius * ratio, alpha: Math.min(0.85, Math.max(0.12, 0.12 / share)) };
+  const wanted = Math.min(4.2, Math.max(0.7, 2.1 * (2000 / particles) ** 0.32)) * Math.min(1, 0.55 + size / 1000);
+  const reach = Math.max(1, Math.floor((Math.sqrt(MASK_BUDGET / particles) - 1) / 2));
+  const radius = Math.min(wanted * ratio, reach);
+  const share = (particles * Math.PI * radius ** 2) / (width * height);
+  return { radius, alpha: Math.min(0.75, Math.max(0.12, 0.12 / share)) };
 }
 
 // Coverage of one soft dot (0..256) for each position within a pixel, one mask after another.

@@ -52,4 +52,4 @@ function energyLevels(values) {
 }
 
 // Parts of the peak at which the exact flow is drawn; its bytes are square roots of the density.
-const FLOW_LEVELS = [0.05, 0.2, 0.4, 0.6, 0.8].map((part) => 255 * Math.sqrt(part));
+const FLOW_LEVELS = [0.05, 0.25, 0.5, 0.75].map((part) => 255 * Math.sqrt(part));

@@ -91,12 +91,13 @@ function buildControls(on) {
   const counter = make("output", "counter");
   counter.dataset.testid = "counter";
   const switches = {
-    trails: makeSwitch("trails", "Trails", "The last frames of some particles as lines (t)", () => on.toggle("trails")),
+    trails: makeSwitch("trails", "Trails", "The last frames of some particles as lines (t)",
+      () => on.toggle("trails")),
     marginals: makeSwitch("marginals", "Marginals", "Histograms at the edges; the target's marginal as a line",
       () => on.toggle("marginals")),
-    flow: makeSwitch("flow", "Exact flow", "The density of the continuous-time flow at this time, as contours in ink",
+    flow: makeSwitch("flow", "Exact flow", "The continuous-time flow at this time: contours and dashed marginals",
       () => on.toggle("flow")),
-    between: makeSwitch("between", "In between", "Draws straight ways between the recorded frames: smoother, but made up",
+    between: makeSwitch("between", "In between", "Straight ways between the recorded frames: smoother, but made up",
       () => on.toggle("between")),
   };
   const place = make("button", "place-button");
@@ -122,6 +123,7 @@ function showMoving(controls, scene, frame) {
 
 function showSettings(controls, scene, { playing, speed, switches, placing }) {
   controls.scrub.max = String(scene.frames - 1);
+  controls.scrub.disabled = controls.play.disabled = scene.frames === 1;
   controls.counter.style.minWidth = `${scene.step_word.length + 3
     + 2 * scene.steps[scene.frames - 1].toLocaleString("en").length}ch`;
   const label = playing ? "Pause (space)" : "Play (space)";

@@ -30,7 +30,8 @@ function layoutPlayer(player) {
   root.classList.toggle("narrow", narrow);
   root.classList.toggle("beside", beside);
   const shape = panelShape(scene.bounds, switches.marginals, narrow);
-  const { columns, side } = fitPanels(panels.length, beside ? width - SIDE_METRICS - 2 * GAP : width, shape, narrow);
+  const room = beside ? width - SIDE_METRICS - 2 * GAP : width;
+  const { columns, side } = fitPanels(panels.length, room, shape, narrow);
   const panelWidth = side + shape.left + shape.right;
   const cloudsWidth = narrow ? width : Math.min(width, Math.max(460, columns * (panelWidth + GAP) - GAP));
   player.clouds.style.width = `${cloudsWidth}px`;
@@ -47,7 +48,7 @@ function layoutPlayer(player) {
 // Captions differ in length: keep room for the longest, so that nothing below moves while it plays.
 function reserveCaption({ caption, data }) {
   caption.style.minHeight = "";
-  caption.textContent = data.captions.reduce((longest, text) => (text.length > longest.length ? text : longest), "");
+  caption.textContent = data.captions.reduce((longest, text) => (text.length > longest.length ? text : longest));
   caption.style.minHeight = `${caption.offsetHeight}px`;
 }
 

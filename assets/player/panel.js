@@ -12,7 +12,6 @@ function buildPanel(data, alt) {
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", data.label ? `${data.label}: ${alt}` : alt);
   const banner = make("p", "banner", data.banner);
-  banner.setAttribute("role", "status");
   banner.hidden = true;
   const target = make("div", "target");
   target.hidden = true;
@@ -50,7 +49,7 @@ function layoutPanel(panel, scene, theme, shape, side, marginals) {
   canvas.height = view.top + view.height + view.bottom;
   canvas.style.width = `${canvas.width / ratio}px`;
   canvas.style.height = `${canvas.height / ratio}px`;
-  Object.assign(panel, { view, ratio, marginals, theme, flowPaths: new Map() });
+  Object.assign(panel, { view, ratio, marginals, theme, flowCache: new Map() });
   panel.colour = theme.panelColour(data);
   panel.image = context.createImageData(view.width, view.height);
   panel.base = paintBase(data, theme, view, ratio);
@@ -65,7 +64,7 @@ function layoutPanel(panel, scene, theme, shape, side, marginals) {
   panel.element.style.setProperty("--panel-colour", cssColour(panel.colour));
   panel.banner.style.insetInline = `${view.left / ratio + 8}px ${view.right / ratio + 8}px`;
   panel.banner.style.bottom = `${view.bottom / ratio + 8}px`;
-  panel.truth = marginalPaths(data, scene.bounds, view);
+  panel.truth = marginalStrips(data, scene.bounds, view);
   drawAxes(panel, scene.bounds);
 }
 
@@ -109,26 +108,28 @@ function densityImage({ values, shape: [rows, columns] }, theme) {
   return layer;
 }
 
-// True marginals as lines in the strips, and how high one unit of density stands there.
-function marginalPaths(data, [[x0, x1], [y0, y1]], view) {
-  const strip = (values, low, high, length, depth) => {
-    const peak = values ? Math.max(...values) : 3 / (high - low);
-    const unit = (0.72 * depth) / (peak || 1);
-    const points = values ? Array.from(values, (value, index) =>
-      [((index + 0.5) / values.length) * length, value * unit]) : [];
-    return { unit, points, binWidth: (high - low) / HISTOGRAM_BINS };
+// The strips at the top and at the right: how a density is drawn there, and the true marginal as a line.
+function marginalStrips(data, [[x0, x1], [y0, y1]], view) {
+  const right = view.left + view.width + 1, bottom = view.top + view.height;
+  const strip = (values, range, length, depth, place) => {
+    const peak = (values && Math.max(...values)) || 3 / range;
+    const made = { range, length, place, unit: (0.72 * depth) / peak };
+    return { ...made, path: stripPath(values ?? [], made) };
   };
-  const x = strip(data.marginal_x, x0, x1, view.width, view.top);
-  const y = strip(data.marginal_y, y0, y1, view.height, view.right);
-  const line = (points, place) => {
-    const path = new Path2D();
-    points.forEach(([along, height], index) => path[index ? "lineTo" : "moveTo"](...place(along, height)));
-    return path;
+  return {
+    x: strip(data.marginal_x, x1 - x0, view.width, view.top,
+      (along, height) => [view.left + along, view.top - 1 - height]),
+    y: strip(data.marginal_y, y1 - y0, view.height, view.right,
+      (along, height) => [right + height, bottom - along]),
   };
-  x.path = line(x.points, (along, height) => [view.left + along, view.top - 1 - height]);
-  y.path = line(y.points, (along, height) =>
-    [view.left + view.width + 1 + height, view.top + view.height - along]);
-  return { x, y };
+}
+
+function stripPath(values, { length, unit, place }) {
+  const path = new Path2D();
+  values.forEach((value, index) => {
+    path[index ? "lineTo" : "moveTo"](...place(((index + 0.5) / values.length) * length, value * unit));
+  });
+  return path;
 }
 
 // A frame around the view, with few numbers: they never change between two layouts.
@@ -141,7 +142,7 @@ function drawAxes({ context, view, ratio, theme }, [[x0, x1], [y0, y1]]) {
   context.beginPath();
   context.textAlign = "center";
   context.textBaseline = "top";
-  for (const { value, text } of niceTicks(x0, x1, view.width > 320 * ratio ? 5 : 3)) {
+  for (const { value, text } of niceTicks(x0, x1, view.width > 320 * ratio ? 5 : 4)) {
     const x = Math.round(view.left + ((value - x0) / (x1 - x0)) * view.width) + 0.5;
     context.moveTo(x, view.top + view.height + 1);
     context.lineTo(x, view.top + view.height + 1 + 3 * ratio);
@@ -149,7 +150,7 @@ function drawAxes({ context, view, ratio, theme }, [[x0, x1], [y0, y1]]) {
   }
   context.textAlign = "right";
   context.textBaseline = "middle";
-  for (const { value, text } of niceTicks(y0, y1, view.height > 320 * ratio ? 5 : 3)) {
+  for (const { value, text } of niceTicks(y0, y1, view.height > 320 * ratio ? 5 : 4)) {
     const y = Math.round(view.top + (1 - (value - y0) / (y1 - y0)) * view.height) + 0.5;
     context.moveTo(view.left - 1, y);
     context.lineTo(view.left - 1 - 3 * ratio, y);
@@ -173,38 +174,58 @@ function drawPanel(panel, frame, blend, { trails, flow }) {
     if (flow && data.flow) strokeFlow(panel, frame);
     context.restore();
   }
-  if (panel.marginals) drawMarginals(panel);
+  if (panel.marginals) drawMarginals(panel, flow && data.flow ? flowPaths(panel, frame) : null);
 }
 
-// Contours of the continuous-time density, traced once a frame and kept until the next layout.
-function strokeFlow({ context, view, ratio, theme, data, flowPaths }, frame) {
-  if (!flowPaths.has(frame)) {
+// The continuous-time flow as paths: contours in the view, marginals in the strips. Traced once a frame and kept.
+function flowPaths({ view, data, truth, flowCache }, frame) {
+  if (!flowCache.has(frame)) {
     const [, rows, columns] = data.flow.shape;
     const values = data.flow.values.subarray(frame * rows * columns, (frame + 1) * rows * columns);
-    const paths = new Path2D();
-    FLOW_LEVELS.forEach((level) => paths.addPath(contourPath(values, [rows, columns], level, view.width, view.height)));
-    flowPaths.set(frame, paths);
+    const contours = new Path2D();
+    for (const level of FLOW_LEVELS) {
+      contours.addPath(contourPath(values, [rows, columns], level, view.width, view.height));
+    }
+    const marginalX = new Float64Array(columns), marginalY = new Float64Array(rows);
+    values.forEach((value, index) => { // bytes are square roots of the density
+      marginalX[index % columns] += value * value;
+      marginalY[Math.floor(index / columns)] += value * value;
+    });
+    const x = stripPath(asDensity(marginalX, truth.x), truth.x);
+    const y = stripPath(asDensity(marginalY, truth.y), truth.y);
+    flowCache.set(frame, { contours, x, y });
   }
-  const path = flowPaths.get(frame);
+  return flowCache.get(frame);
+}
+
+// Sums over cells as a density: its integral over the bounds is one.
+function asDensity(sums, { range }) {
+  const total = sums.reduce((sum, value) => sum + value, 0) || 1;
+  return sums.map((value) => (value / total) * (sums.length / range));
+}
+
+function strokeFlow(panel, frame) {
+  const { context, ratio, theme } = panel;
+  const { contours } = flowPaths(panel, frame);
   context.lineCap = "round";
-  context.lineWidth = 3 * ratio;
-  context.strokeStyle = cssColour(theme.paper, 0.55); // a halo of paper keeps the ink readable over the dots
-  context.stroke(path);
-  context.lineWidth = 1.25 * ratio;
+  context.lineWidth = 2.75 * ratio;
+  context.strokeStyle = cssColour(theme.paper, 0.6); // a halo of paper keeps the ink readable over the dots
+  context.stroke(contours);
+  context.lineWidth = 1.1 * ratio;
   context.strokeStyle = cssColour(theme.ink);
-  context.stroke(path);
+  context.stroke(contours);
 }
 
 // Histograms of what was just painted: areas are parts of all particles, so that lost ones are missed.
-function drawMarginals({ context, view, ratio, data, truth, binsX, binsY, colour, theme }) {
+function drawMarginals({ context, view, ratio, data, truth, binsX, binsY, colour, theme }, flow) {
   const right = view.left + view.width + 1, bottom = view.top + view.height;
   context.clearRect(view.left, 0, context.canvas.width, view.top - 1); // the strips, not the numbers beside them
   context.clearRect(right, view.top, context.canvas.width, view.height);
   context.fillStyle = cssColour(colour, 0.55);
   context.beginPath();
+  const unitX = (truth.x.unit * HISTOGRAM_BINS) / (data.particles * truth.x.range);
+  const unitY = (truth.y.unit * HISTOGRAM_BINS) / (data.particles * truth.y.range);
   for (let bin = 0; bin < HISTOGRAM_BINS; bin++) {
-    const unitX = truth.x.unit / (data.particles * truth.x.binWidth);
-    const unitY = truth.y.unit / (data.particles * truth.y.binWidth);
     const height = Math.min(view.top - 2 * ratio, binsX[bin] * unitX);
     const depth = Math.min(view.right - 2 * ratio, binsY[bin] * unitY);
     const left = Math.round((bin / HISTOGRAM_BINS) * view.width);
@@ -220,6 +241,19 @@ function drawMarginals({ context, view, ratio, data, truth, binsX, binsY, colour
   context.strokeStyle = cssColour(theme.ink, 0.85);
   context.stroke(truth.x.path);
   context.stroke(truth.y.path);
+  if (flow) strokeDashed(context, ratio, view, [flow.x, flow.y]);
+}
+
+// The marginals of the exact flow: dashes tell them from the target's. Early ones are higher than the strips.
+function strokeDashed(context, ratio, view, paths) {
+  context.save();
+  context.beginPath();
+  context.rect(view.left, 0, view.width, view.top);
+  context.rect(view.left + view.width, view.top, view.right, view.height);
+  context.clip();
+  context.setLineDash([4 * ratio, 3 * ratio]);
+  paths.forEach((path) => context.stroke(path));
+  context.restore();
 }
 
 // Where a click fell, in the coordinates of the bounds; null outside the view.

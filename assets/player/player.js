@@ -31,9 +31,9 @@ function createPlayer(parentElement) {
     toggle: (name) => toggle(player, name),
     place: () => setPlacing(player, player.placing ? null : { panel: 0, across: 0.5, up: 0.5 }),
   });
-  clouds.append(panelBox, hint, player.controls.element);
+  clouds.append(panelBox, player.controls.element, hint, computing);
   stage.append(clouds, metricBox);
-  root.append(stage, computing);
+  root.append(stage);
   root.onkeydown = (event) => onKey(player, event);
   parentElement.append(root);
   watch(player, parentElement);
@@ -76,12 +76,14 @@ function setScene(player, scene) {
   player.clouds.querySelectorAll(":scope > .caption").forEach((caption) => caption.remove());
   if (player.panels.length === 1) player.clouds.append(player.panels[0].caption);
   else player.panels.forEach((panel) => panel.title.after(panel.caption));
-  player.panels.forEach((panel, index) => { panel.canvas.onclick = (event) => placeByClick(player, index, event); });
+  player.panels.forEach((panel, index) => {
+    panel.canvas.onclick = (event) => placeByClick(player, index, event);
+  });
   player.root.setAttribute("aria-label", `Animation. ${scene.alt}`);
   Object.assign(player.root.dataset, { id: scene.id, frames: scene.frames });
   setPlacing(player, null);
+  player.fresh = true;
   relayout(player);
-  player.root.dataset.movedAt = String(performance.timeOrigin + performance.now());
 }
 
 // The recorded frame nearest to a part of the way through the steps, which need not be evenly spaced.
@@ -122,6 +124,8 @@ function draw(player, force = false) {
     Object.assign(root.dataset, { frame, step: scene.steps[frame] });
   }
   player.drawn = frame + blend;
+  if (player.fresh) root.dataset.movedAt = String(performance.timeOrigin + performance.now());
+  player.fresh = false;
   player.rate.draws++;
   player.rate.cost += performance.now() - began;
 }
@@ -167,7 +171,9 @@ function change(player, settings) {
   const { root, controls, scene, panels, playing, speed, switches } = player;
   Object.assign(root.dataset, { playing, speed, trails: switches.trails });
   // While it plays, captions change many times a second: a screen reader hears them only when it rests.
-  for (const { caption } of panels) caption.setAttribute("aria-live", playing ? "off" : "polite");
+  for (const { caption, banner } of panels) {
+    [caption, banner].forEach((text) => text.setAttribute("aria-live", playing ? "off" : "polite"));
+  }
   showSettings(controls, scene, player);
   wake(player);
 }

@@ -49,7 +49,7 @@ function formatNumber(value, figures = 3) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e5 || size < 1e-3)) {
-    const [mantissa, exponent] = value.toExponential(figures - 2).split("e");
+    const [mantissa, exponent] = value.toExponential(Math.max(0, figures - 2)).split("e");
     const raised = [...String(Math.abs(Number(exponent)))].map((digit) => SUPERSCRIPTS[digit]).join("");
     return `${mantissa}×10${Number(exponent) < 0 ? "⁻" : ""}${raised}`.replace("-", "−");
   }
@@ -66,7 +66,7 @@ function niceTicks(low, high, count) {
   const ticks = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) {
     const value = index * step;
-    const text = Math.abs(step) >= 1e5 || step < 1e-4 ? formatNumber(value, 3) : value.toFixed(decimals);
+    const text = Math.abs(step) >= 1e5 || step < 1e-4 ? formatNumber(value).replace(".0×", "×") : value.toFixed(decimals);
     ticks.push({ value, text: text.replace("-", "−") });
   }
   return ticks;

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from lflow.energies.grid import GridSampler
 from lflow.registry import Registry
@@ -24,7 +25,8 @@ class Energy(Declared):
     """A potential U: (n, dim) -> (n,), with what a picture and a test need to know of it.
 
     A subclass is a frozen dataclass that defines `dim`, `bounds` and `__call__`; where they are simple it
-    also defines `grad` in closed form and `_draw`, the exact sampler at temperature one.
+    also defines `grad` in closed form, and the exact sampler: `_draw` at temperature one, or `_draw_at` where
+    it is as simple at every temperature.
     """
 
     title: str = ""
@@ -69,7 +71,7 @@ class Energy(Declared):
     @property
     def has_exact_sampler(self) -> bool:
         """Whether `sample` works: a closed form, or a grid in one and two dimensions."""
-        return self.dim <= 2 or type(self)._draw is not Energy._draw
+        return self.dim <= 2 or self._draws_at_one or self._draws_at_any
 
     def sample(self, n: int, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """n exact draws from exp(-U/T), (n, dim), float32.
@@ -79,7 +81,9 @@ class Energy(Declared):
         """
         if not temperature > 0:
             raise ValueError(f"exact draws need a temperature above 0, got {temperature:g}")
-        if temperature == 1.0 and type(self)._draw is not Energy._draw:
+        if self._draws_at_any:
+            return self._draw_at(n, generator, temperature).float()
+        if temperature == 1.0 and self._draws_at_one:
             return self._draw(n, generator).float()
         if self.dim <= 2:
             return self._grid_sampler(temperature)(n, generator).float()
@@ -98,6 +102,17 @@ class Energy(Declared):
     def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
         raise NotImplementedError
 
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        raise NotImplementedError
+
+    @property
+    def _draws_at_one(self) -> bool:
+        return type(self)._draw is not Energy._draw
+
+    @property
+    def _draws_at_any(self) -> bool:
+        return type(self)._draw_at is not Energy._draw_at
+
     def initial(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n starting points, (n, dim): the energy's own start, or uniform in the bounds."""
         if self.start is not None:
@@ -108,7 +123,7 @@ class Energy(Declared):
 
     @cached_property
     def curvature(self) -> float:
-        """L: the largest eigenvalue of ∇²U, in all but 1 % of the target (of the bounds, without exact draws).
+        """L: the largest eigenvalue of ∇²U in all but 1 % of the target (of the start, without exact draws).
 
         A sampler's stability edge follows from it; for a Gaussian it is exact.
         """
@@ -123,7 +138,9 @@ class Energy(Declared):
         kept = self.__dict__.setdefault("_kept_tables", {})
         key = (like.device, like.dtype)
         if key not in kept:
-            kept[key] = tuple(table.to(like) for table in self._tables())
+            # A table that was made inside torch.func.grad or inference mode would be of no use outside.
+            with temporarily_clear_interpreter_stack(), torch.inference_mode(False):
+                kept[key] = tuple(table.to(like.device, like.dtype) for table in self._tables())
         found: tuple[Tensor, ...] = kept[key]
         return found
 
@@ -137,7 +154,7 @@ def value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tenso
     Where x itself is differentiable (models that learn through the chain) both stay so; elsewhere, as in
     the sampling loop, no graph outlives the call.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
         return _functional_value_and_grad(energy, x)
     through = torch.is_grad_enabled() and x.requires_grad
     with torch.enable_grad():
@@ -148,7 +165,8 @@ def value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tenso
 
 
 def _functional_value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    # Dynamo traces the functional transform, not autograd.grad.
+    # Dynamo traces the functional transform, not autograd.grad; and jvp of a score, which is a Hessian-vector
+    # product, goes through no other gradient than this.
     def total(point: Tensor) -> tuple[Tensor, Tensor]:
         value = energy(point)
         return value.sum(), value

@@ -21,10 +21,14 @@ class FromCallable(Energy):
 
     function: Callable[[Tensor], Tensor]
     dim: int
-    bounds: Bounds
+    box: Bounds
     formula: str = ""
     title = "Function"
     name = "from_callable"
+
+    @property
+    def bounds(self) -> Bounds:
+        return self.box
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.function(x)
@@ -62,6 +66,9 @@ class FromPoints(Energy):
     def grad(self, x: Tensor) -> Tensor:
         return self.cloud.grad(x)
 
+    def value_and_grad(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.cloud.energy_and_grad(x)
+
     def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
         return self.cloud.sample(n, generator)
 
@@ -79,10 +86,11 @@ def from_callable(
         >>> lflow.energies.from_callable(lambda x: x.square().sum(1) / 2, dim=2, bounds=((-4, 4), (-4, 4)))
     """
     box = _box(bounds if bounds is not None else [(-4.0, 4.0)] * dim, dim)
-    probe = torch.tensor([[low + 0.4 * (high - low) for low, high in box]] * 2)
+    n = dim + 1  # not dim: a sum over the wrong axis must not pass
+    probe = torch.tensor([[low + 0.4 * (high - low) for low, high in box]] * n)
     shape = tuple(function(probe).shape)
-    if shape != (2,):
-        raise ValueError(f"the function must map (n, {dim}) to (n,); it maps (2, {dim}) to {shape}")
+    if shape != (n,):
+        raise ValueError(f"the function must map (n, {dim}) to (n,); it maps ({n}, {dim}) to {shape}")
     return FromCallable(function, dim, box)
 
 

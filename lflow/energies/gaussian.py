@@ -1,4 +1,4 @@
-"""Gaussians, mixtures of them, and their heavy-tailed cousin: everything about them is known in closed form."""
+"""Gaussians, mixtures of them, and their heavy-tailed cousin: all about them is known in closed form."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Gaussian(Energy):
         turn = torch.eye(self.dim, dtype=torch.float64)
         if self.dim > 1 and self.angle:
             c, s = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-            turn[:2, :2] = torch.tensor([[c, -s], [s, c]])
+            turn[:2, :2] = torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
         return turn
 
     @property
@@ -60,7 +60,7 @@ class Gaussian(Energy):
         return ((-4.0, 4.0),) * self.dim
 
     @property
-    def curvature(self) -> float:  # type: ignore[override]
+    def curvature(self) -> float:
         return self.condition_number if self.dim > 1 else 1.0
 
     def _tables(self) -> tuple[Tensor, ...]:
@@ -75,13 +75,9 @@ class Gaussian(Energy):
     def __call__(self, x: Tensor) -> Tensor:
         return 0.5 * (x * self.grad(x)).sum(-1)
 
-    def sample(self, n: int, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
         draws = torch.randn(n, self.dim, generator=generator, dtype=torch.float64)
-        scaled = draws * (temperature * self.variances).sqrt()
-        return (scaled @ self._turn().T).float()
-
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        return self.sample(n, generator)
+        return draws * (temperature * self.variances).sqrt() @ self._turn().T
 
 
 class IsotropicMixture(Energy):
@@ -201,7 +197,9 @@ class StudentT(Energy):
     title = "Student t"
     formula = r"U(x) = \tfrac{\nu + d}{2} \log\left(1 + |x|^2/\nu\right)"
 
-    dof: float = param(3.0, 0.5, 100.0, log=True, shown=(1.0, 30.0), help="ν, degrees of freedom: fewer, heavier")
+    dof: float = param(
+        3.0, 0.5, 100.0, log=True, shown=(1.0, 30.0), help="ν, degrees of freedom: fewer, heavier"
+    )
     dim: int = param(2, 1, 1000, shown=(1, 2), advanced=True, help="number of dimensions")
 
     @property
@@ -214,7 +212,7 @@ class StudentT(Energy):
         return ((-8.0, 8.0),) * self.dim
 
     @property
-    def curvature(self) -> float:  # type: ignore[override]
+    def curvature(self) -> float:
         return (self.dof + self.dim) / self.dof
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -223,11 +221,17 @@ class StudentT(Energy):
     def grad(self, x: Tensor) -> Tensor:
         return (self.dof + self.dim) * x / (self.dof + x.square().sum(-1, keepdim=True))
 
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        # exp(-U/T) is a t distribution again, of fewer or more degrees of freedom.
+        dof = (self.dof + self.dim) / temperature - self.dim
+        if dof <= 0:
+            raise ValueError(
+                f"exp(-U/T) has no finite mass at temperature {temperature:g}: its tails are too heavy"
+            )
         normal = torch.randn(n, self.dim, generator=generator, dtype=torch.float64)
         # PyTorch's Gamma takes no generator, NumPy's does.
         import numpy as np
 
         seed = int(torch.randint(2**62, (1,), generator=generator))
-        chi_square = torch.from_numpy(np.random.default_rng(seed).chisquare(self.dof, (n, 1)))
+        chi_square = torch.from_numpy(np.random.default_rng(seed).chisquare(dof, (n, 1)))
         return normal * (self.dof / chi_square).sqrt()

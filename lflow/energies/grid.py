@@ -5,6 +5,7 @@ Knows an energy only as a function on points.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -40,7 +41,7 @@ def density_on_grid(
     exponent = -energy_on_grid(energy, bounds, size) / temperature
     exponent = torch.where(exponent.isnan(), -torch.inf, exponent)
     weight = torch.exp(exponent - exponent.max())
-    volume = torch.tensor([(high - low) / size for low, high in bounds]).prod()
+    volume = math.prod((high - low) / size for low, high in bounds)
     return weight / (weight.sum() * volume)
 
 

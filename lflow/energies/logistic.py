@@ -60,7 +60,7 @@ class LogisticRegression(Energy):
         return weights, torch.linalg.inv(hessian).diagonal().sqrt()
 
     @cached_property
-    def bounds(self) -> Bounds:  # type: ignore[override]
+    def bounds(self) -> Bounds:
         mode, std = self._laplace
         return tuple((float(m - 6 * s), float(m + 6 * s)) for m, s in zip(mode, std, strict=True))
 

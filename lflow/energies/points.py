@@ -8,9 +8,10 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ MAX_POINTS = 5_000
 MIN_POINTS = 10
 # Beyond this, squares overflow in float32, in which chains run.
 MAX_MAGNITUDE = 1e15
-# Pairs of a particle and a point held at once, in some six arrays of 4 to 8 bytes each: below 200 MB. On a CPU
-# a tenth stays in its cache, which is three times faster; a compiled loop is unrolled, so there few are better.
+# Pairs of a particle and a point held at once, in some six arrays of 4 to 8 bytes each: below 200 MB. On a
+# CPU a tenth stays in its cache, which is three times faster; compiled, the loop is unrolled and kept short.
 MAX_PAIRS = 4_000_000
 CACHED_PAIRS = 400_000
 
@@ -36,8 +37,9 @@ def read_points(source: bytes | str | os.PathLike[str], name: str = "") -> Array
 
     CSV may be separated by commas, semicolons, tabs or blanks, with a header or without; lines that begin
     with # are skipped. More than 5,000 points are thinned to 5,000, drawn without replacement with a fixed
-    seed and kept in order. Raises ValueError, with one sentence that holds `name`, for anything but two
-    columns of ten or more finite numbers in at most 20 MB; nothing is ever unpickled.
+    seed and kept in order. Raises ValueError, with one sentence that holds `name` and the row (a line of the
+    text, an index of the array), for anything but two columns of ten or more finite numbers in at most
+    20 MB; nothing is ever unpickled.
 
     >>> read_points(b"x,y\\n" + b"1.5,2\\n0,1\\n" * 5).shape
     (10, 2)
@@ -56,12 +58,13 @@ def read_points(source: bytes | str | os.PathLike[str], name: str = "") -> Array
         raise ValueError(f"{label} is empty")
     suffix = Path(label).suffix.lower()
     if content.startswith(b"\x93NUMPY"):
-        points, first_row = _read_npy(content, label), 0
+        points = _read_npy(content, label)
+        rows: Sequence[int] = range(len(points))
     elif content.startswith(b"PK") or suffix in (".npy", ".npz"):
         raise ValueError(f"{label} is not an .npy file; save one array with numpy.save")
     else:
-        points, first_row = _read_csv(content, label)
-    return _checked(points, label, first_row)
+        points, rows = _read_csv(content, label)
+    return _checked(points, label, rows)
 
 
 def _refuse_large(size: int, label: str) -> None:
@@ -83,37 +86,44 @@ def _read_npy(content: bytes, label: str) -> Array:
     # Before numpy allocates what the header asks for.
     if math.prod(shape) * dtype.itemsize != len(content) - file.tell() or min(shape, default=0) < 0:
         raise ValueError(f"{label} is cut short: its header says {shape}")
-    if len(shape) != 2:
-        hint = "; it has one column" if len(shape) == 1 else ""
-        raise ValueError(f"{label} has an array of shape {shape}; a table (n, 2) is needed{hint}")
+    if len(shape) not in (1, 2):
+        raise ValueError(f"{label} has an array of shape {shape}; a table (n, 2) is needed")
+    _refuse_columns(shape[1] if len(shape) == 2 else 1, label)
     return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float64)
 
 
-def _read_csv(content: bytes, label: str) -> tuple[Array, int]:
+def _read_csv(content: bytes, label: str) -> tuple[Array, Sequence[int]]:
     try:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
         raise ValueError(f"{label} is neither CSV text nor an .npy file")
-    rows = enumerate(text.splitlines(), 1)
-    lines = [(row, line) for row, line in rows if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
+    start = list(islice(_lines(text), 2))
+    if not start:
         raise ValueError(f"{label} is empty")
-    # The second line, as the first may be a header in words.
-    sample = lines[min(1, len(lines) - 1)][1]
-    separator = next((mark for mark in ";\t," if mark in sample), None)
-    if not any(_is_number(cell) for cell in _cells(lines[0][1], separator)):
-        lines = lines[1:]
-    if not lines:
-        raise ValueError(f"{label} has no numbers below its header")
-    width = len(_cells(lines[0][1], separator))
-    values = [_parse(line, row, separator, width, label) for row, line in lines]
-    return np.array(values, dtype=np.float64), lines[0][0]
+    # From the second line, as the first may be a header in words.
+    separator = next((mark for mark in ";\t," if mark in start[-1][1]), None)
+    header = not any(_is_number(cell) for cell in _cells(start[0][1], separator))
+    # Flat arrays: millions of short rows as Python lists would take a hundred times the file.
+    values, rows = array("d"), array("q")
+    for row, line in islice(_lines(text), int(header), None):
+        cells = _cells(line, separator)
+        _refuse_columns(len(cells), label, f" in row {row}" if rows else "")
+        values.extend(_parse(cells, row, label))
+        rows.append(row)
+    return np.array(values, dtype=np.float64).reshape(-1, 2), rows
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for row, line in enumerate(io.StringIO(text, newline=None), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield row, line.strip(" \r\n")
 
 
 def _cells(line: str, separator: str | None) -> list[str]:
-    cells = [cell.strip().strip('"') for cell in line.strip(" ").split(separator)]
+    # A limit, as a file may be one line of millions of cells.
+    cells = [cell.strip().strip('"') for cell in line.split(separator, 100)]
     # Where commas do not separate, they are decimal commas.
     return cells if separator == "," else [cell.replace(",", ".") for cell in cells]
 
@@ -126,10 +136,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _parse(line: str, row: int, separator: str | None, width: int, label: str) -> list[float]:
-    cells = _cells(line, separator)
-    if len(cells) != width:
-        raise ValueError(f"{label} has {len(cells)} columns in row {row}, but {width} above it")
+def _parse(cells: list[str], row: int, label: str) -> list[float]:
     try:
         return [float(cell) for cell in cells]
     except ValueError:
@@ -138,21 +145,24 @@ def _parse(line: str, row: int, separator: str | None, width: int, label: str) -
         raise ValueError(f"{label} has {said} in row {row}; only numbers are read") from None
 
 
-def _checked(points: Array, label: str, first_row: int) -> Array:
-    count, columns = points.shape
+def _refuse_columns(columns: int, label: str, where: str = "") -> None:
+    if columns == 1:
+        raise ValueError(f"{label} has one column{where}; two are needed")
     if columns != 2:
-        kept = "two are needed" if columns < 2 else "keep two"
-        raise ValueError(f"{label} has {'one column' if columns == 1 else f'{columns} columns'}; {kept}")
-    if count < MIN_POINTS:
-        raise ValueError(f"{label} has {count} points; at least {MIN_POINTS} are needed")
+        raise ValueError(f"{label} has {columns} columns{where}; keep two")
+
+
+def _checked(points: Array, label: str, rows: Sequence[int]) -> Array:
+    if len(points) < MIN_POINTS:
+        raise ValueError(f"{label} has {len(points)} points; at least {MIN_POINTS} are needed")
     bad = ~(np.abs(points) <= MAX_MAGNITUDE).all(axis=1)
     if bad.any():
-        row = int(bad.argmax())
-        what = "a value beyond 1e15" if np.isfinite(points[row]).all() else "NaN or infinity"
-        raise ValueError(f"{label} has {what} in row {row + first_row}")
-    if count > MAX_POINTS:
-        kept_rows = np.random.default_rng(0).choice(count, MAX_POINTS, replace=False)
-        points = points[np.sort(kept_rows)]
+        first = int(bad.argmax())
+        what = "a value beyond 1e15" if np.isfinite(points[first]).all() else "NaN or infinity"
+        raise ValueError(f"{label} has {what} in row {rows[first]}")
+    if len(points) > MAX_POINTS:
+        kept = np.random.default_rng(0).choice(len(points), MAX_POINTS, replace=False)
+        points = points[np.sort(kept)]
     if (points == points[0]).all():
         raise ValueError(f"all points of {label} are equal")
     return points
@@ -173,6 +183,8 @@ class PointCloud:
 
     points: Tensor
     bandwidth: float = 1.0
+    scale: Tensor = field(init=False, repr=False)
+    """The bandwidth h of each axis, float64 (2,)."""
     _placed: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -187,16 +199,13 @@ class PointCloud:
             raise ValueError("all points are equal")
         if not 0 < self.bandwidth < math.inf:
             raise ValueError(f"the bandwidth must be positive and finite, not {self.bandwidth}")
-        object.__setattr__(self, "points", points.detach().to("cpu", torch.float64))
-
-    @cached_property
-    def scale(self) -> Tensor:
-        """The bandwidth h of each axis, float64 (2,)."""
-        spread = self.points.std(0)
+        points = points.detach().to("cpu", torch.float64)
+        spread = points.std(0)
         spread = torch.where(spread > 1e-9 * spread.max(), spread, spread.max())
-        return spread * (self.bandwidth * len(self.points) ** (-1 / 6))
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "scale", spread * (self.bandwidth * len(points) ** (-1 / 6)))
 
-    @cached_property
+    @property
     def bounds(self) -> tuple[tuple[float, float], ...]:
         """The range of the points, grown on each side by 3.5 bandwidths and 5 % of the range."""
         low, high = self.points.min(0).values, self.points.max(0).values

@@ -185,7 +185,9 @@ class Checkerboard(Energy):
     def modes(self) -> Tensor:
         ticks = (-3.0, -1.0, 1.0, 3.0)
         board = [(x, y) for x in ticks for y in ticks]
-        return torch.tensor([p for p in board if math.sin(math.pi * p[0] / 2) * math.sin(math.pi * p[1] / 2) > 0])
+        return torch.tensor(
+            [p for p in board if math.sin(math.pi * p[0] / 2) * math.sin(math.pi * p[1] / 2) > 0]
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         board = torch.sin(math.pi / 2 * x).prod(1)

@@ -47,8 +47,8 @@ class Banana(Energy):
         along = x[:, 0] / self.scale**2 - 2 * self.bend * x[:, 0] * offset
         return torch.stack([along, offset], 1)
 
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        x, y = torch.randn(2, n, generator=generator, dtype=torch.float64)
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        x, y = temperature**0.5 * torch.randn(2, n, generator=generator, dtype=torch.float64)
         x = self.scale * x
         return torch.stack([x, y + self.bend * (x.square() - self.scale**2)], 1)
 
@@ -90,9 +90,10 @@ class Funnel(Energy):
         along = v / self.scale**2 - (others * scaled).sum(1, keepdim=True) / 2 + (self.dim - 1) / 2
         return torch.cat([scaled, along], 1)
 
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        normal = torch.randn(n, self.dim, generator=generator, dtype=torch.float64)
-        v = self.scale * normal[:, -1:]
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        # The other coordinates integrate to a power of T eᵛ, and T shifts v by what exp(-U/T) lacks of it.
+        normal = temperature**0.5 * torch.randn(n, self.dim, generator=generator, dtype=torch.float64)
+        v = self.scale * normal[:, -1:] + self.scale**2 * (self.dim - 1) * (temperature - 1) / 2
         return torch.cat([normal[:, :-1] * torch.exp(v / 2), v], 1)
 
 
@@ -135,7 +136,7 @@ class Squiggle(Energy):
         slope = self.frequency * torch.cos(self.frequency * x[:, 0])
         return torch.stack([along + across * slope, across], 1)
 
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        factor = torch.linalg.cholesky(torch.tensor(self._covariance, dtype=torch.float64))
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        factor = torch.linalg.cholesky(temperature * torch.tensor(self._covariance, dtype=torch.float64))
         u = torch.randn(n, 2, generator=generator, dtype=torch.float64) @ factor.T
         return torch.stack([u[:, 0], u[:, 1] - torch.sin(self.frequency * u[:, 0])], 1)

@@ -54,13 +54,14 @@ class DoubleWell(Energy):
         slope = 4 * self.barrier * first * (first.square() - 1) + self.tilt
         return torch.cat([slope, x[:, 1:]], 1)
 
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        grid = torch.linspace(-4, 4, 200_001, dtype=torch.float64)
-        exponent = -(self.barrier * (grid.square() - 1).square() + self.tilt * grid)
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        reach = 4 * max(1.0, temperature) ** 0.25
+        grid = torch.linspace(-reach, reach, 200_001, dtype=torch.float64)
+        exponent = -(self.barrier * (grid.square() - 1).square() + self.tilt * grid) / temperature
         cumulative = torch.exp(exponent - exponent.max()).cumsum(0)
         level = torch.rand(n, generator=generator, dtype=torch.float64) * cumulative[-1]
         first = grid[torch.searchsorted(cumulative, level).clamp_max(len(grid) - 1)]
-        others = torch.randn(n, self.dim - 1, generator=generator, dtype=torch.float64)
+        others = temperature**0.5 * torch.randn(n, self.dim - 1, generator=generator, dtype=torch.float64)
         return torch.cat([first[:, None], others], 1)
 
 
@@ -142,8 +143,8 @@ class Quartic(Energy):
     def grad(self, x: Tensor) -> Tensor:
         return 4 * self.scale * x * x.square()
 
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        # scale·x⁴ ~ Gamma(¼, 1). PyTorch's Gamma takes no generator, NumPy's does.
+    def _draw_at(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        # scale·x⁴/T ~ Gamma(¼, 1). PyTorch's Gamma takes no generator, NumPy's does.
         random = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
-        size = (random.gamma(0.25, 1.0, (n, self.dim)) / self.scale) ** 0.25
+        size = (random.gamma(0.25, 1.0, (n, self.dim)) * temperature / self.scale) ** 0.25
         return torch.from_numpy(size * random.choice([-1.0, 1.0], (n, self.dim)))

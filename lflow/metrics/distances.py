@@ -29,8 +29,9 @@ def wasserstein2(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     W2(a, b) = (min over couplings γ of Σ_ij γ_ij |a_i - b_j|²)^½, with row sums 1/n and column sums 1/m.
 
     a, b: (n, dim) and (m, dim), or (n,) and (m,). Returns a 0-dim tensor, in the units of the points. In 1-D
-    by sorting, for any n and m; else by the network simplex of POT: about 1 s for 2,000 points and memory
-    n·m. Raises ValueError for points that are not finite, and above 5,000 points a cloud where dim > 1.
+    by sorting, for any n and m; else by the network simplex of POT: 0.3 s for 2,000 points, 3 s for 5,000,
+    memory n·m. Warns (RuntimeWarning) if the simplex stops early. Raises ValueError for points that are not
+    finite, and for a cloud of more than 5,000 where dim > 1.
 
     Bonneel et al. 2011, ACM Trans. Graphics 30(6) (the solver).
 
@@ -197,10 +198,10 @@ def ksd(
     for rows in torch.arange(len(points)).split(_BLOCK):
         s, p = slopes[rows], points[rows]
         distance2 = torch.cdist(p, points).square_()
-        q = scale**2 + distance2
+        k = (scale**2 + distance2).rsqrt()
         slope_difference = own[rows, None] + own - s @ points.mT - p @ slopes.mT
-        kernel = (s @ slopes.mT) * q**-0.5 + (slope_difference + points.shape[1]) * q**-1.5
-        total += (kernel - 3 * distance2 * q**-2.5).sum()
+        inner = slope_difference + points.shape[1] - 3 * distance2 * k * k
+        total += (k * (s @ slopes.mT + k * k * inner)).sum()
     return (total / len(points) ** 2).clamp_min(0).sqrt()
 
 

@@ -47,6 +47,8 @@ class Sampler(Declared):
     family: ClassVar[str] = "overdamped"
     """Colour and kinship: overdamped, accept, anisotropic, midpoint, underdamped."""
     has_accept_step: ClassVar[bool] = False
+    edge_formula: ClassVar[str] = ""
+    """The stability edge as a formula in L, such as 2/L; empty if every step is stable."""
     start_gradients: ClassVar[int] = 0
     """Gradients at the start that the first position depends on, beyond those that the step counts."""
 

@@ -34,6 +34,7 @@ class ULA(Sampler):
     title = "ULA"
     formula = r"x' = x - h\,\nabla U(x) + \sqrt{2hT}\;\xi"
     reference = "Roberts & Tweedie 1996, Bernoulli 2, 341"
+    edge_formula = "2/L"
 
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> OverdampedState:
         return OverdampedState(x, energy.grad(x))
@@ -65,6 +66,7 @@ class SGLD(Sampler):
     title = "SGLD"
     formula = r"x' = x - h\,G(x) + \sqrt{2hT}\;\xi, \qquad \mathbb{E}\,G = \nabla U"
     reference = "Welling & Teh 2011, ICML"
+    edge_formula = "2/L"
 
     batch_size: int = param(32, 1, 512, log=True, help="observations in a minibatch, on energies with data")
     gradient_noise: float = param(
@@ -77,7 +79,7 @@ class SGLD(Sampler):
     def _gradient(self, x: Tensor, energy: Energy, noise: StepNoise) -> Tensor:
         (draw,) = noise.extra
         if energy.has_data:
-            return energy.stochastic_grad(x, uniform=draw)  # type: ignore[attr-defined, no-any-return]
+            return energy.stochastic_grad(x, uniform=draw)  # type: ignore[attr-defined]
         return energy.grad(x) + self.gradient_noise * draw
 
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> OverdampedState:

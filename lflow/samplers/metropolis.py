@@ -104,8 +104,9 @@ class MALA(Sampler):
         x, energy_x, grad_x = state
         y = x - h * grad_x + sqrt(2 * h * temperature) * noise.primary
         energy_y, grad_y = energy.value_and_grad(y)
-        forward, backward = squared_norm(y - x + h * grad_x), squared_norm(x - y + h * grad_y)
-        log_ratio = energy_x - energy_y + (forward - backward) / (4 * h)
+        width = 2 * sqrt(h)
+        forward, backward = (y - x + h * grad_x) / width, (x - y + h * grad_y) / width
+        log_ratio = energy_x - energy_y + squared_norm(forward) - squared_norm(backward)
         accept, probability = metropolis(log_ratio, temperature, noise.extra[0])
         grad = where_accepted(accept, grad_y, grad_x)
         new = GradientState(where_accepted(accept, y, x), where_accepted(accept, energy_y, energy_x), grad)
@@ -131,6 +132,7 @@ class HMC(Sampler):
         r"\alpha = \min\left(1, e^{-(H' - H)/T}\right)"
     )
     reference = "Neal 2011, arXiv 1206.1901"
+    edge_formula = "2/√L"
     family = "accept"
     has_accept_step = True
     start_gradients = 1

@@ -47,9 +47,12 @@ class BAOAB(Sampler):
     )
     reference = "Leimkuhler & Matthews 2013, arXiv 1203.5428"
     family = "underdamped"
+    edge_formula = "2/√L"
     start_gradients = 1
 
-    friction: float = param(1.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades")
+    friction: float = param(
+        1.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades"
+    )
 
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> UnderdampedState:
         return UnderdampedState(x, sqrt(temperature) * noise.primary, energy.grad(x))

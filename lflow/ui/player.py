@@ -1,16 +1,17 @@
 """The player: moving particle clouds, drawn by the browser from one byte buffer.
 
-`pack` turns a `Scene` into bytes, `show` puts them on the page. It knows frames, not samplers: arrays of positions,
-a picture to lay under them, numbers over time, and words. How they came about is the caller's business.
+`pack` turns a `Scene` into bytes, `show` puts them on the page. It knows frames, not samplers: arrays of
+positions, a picture to lay under them, numbers over time, and words. How they came about is the caller's
+business.
 
-The bytes: magic `LFP1`, header length (uint32, little-endian), a JSON header, padding to a multiple of 8, then
-sections that each start at a multiple of 8. The header names every section as {"offset", "shape", "dtype"}, counted
-from the first section. assets/player/decode.js reads it.
+The bytes: magic `LFP1`, header length (uint32, little-endian), a JSON header, padding to a multiple of 8, and
+sections that each start at a multiple of 8. The header names every section as {"offset", "shape", "dtype"},
+counted from the first section. assets/player/decode.js reads it.
 
 For tests, the root element carries data-testid="player" and data-frame, data-frames, data-step, data-playing,
-data-id, data-speed, data-trails, data-moved-at (when the first frame of new data was drawn), data-fps (frames of the
-animation a second while playing), data-draws (pictures drawn a second: a frame that would not change the picture
-is not drawn again) and data-draw-ms (mean cost of a picture).
+data-id, data-speed, data-trails, data-moved-at (when the first frame of new data was drawn), data-fps (turns
+of the animation a second while playing), data-draws (pictures drawn a second: what would not change the
+picture is not drawn again) and data-draw-ms (mean cost of a picture).
 """
 
 import json
@@ -172,48 +173,58 @@ def _checked_bounds(bounds: tuple[tuple[float, float], tuple[float, float]]) -> 
 def _pack_panel(panel: Panel, bounds: list[list[float]], frames: int, sections: _Sections) -> dict[str, Any]:
     name = f"panel {panel.label!r}"
     positions = np.asarray(panel.positions)
-    if positions.ndim != 3 or positions.shape[0] != frames or positions.shape[1] < 1 or positions.shape[2] != 2:
+    if positions.ndim != 3 or positions.shape[::2] != (frames, 2) or positions.shape[1] < 1:
         raise ValueError(
             f"{name}: positions must have the shape ({frames} frames, particles, 2); got {positions.shape}"
         )
     if len(panel.captions) != frames:
         raise ValueError(f"{name}: {len(panel.captions)} captions for {frames} frames")
-    grids = {
-        "density": _grid(panel.density, 2, f"{name}: density"),
-        "flow": _grid(panel.flow, 3, f"{name}: flow"),
-    }
-    if grids["flow"] is not None and len(grids["flow"]) != frames:
-        raise ValueError(f"{name}: flow has {len(grids['flow'])} frames, positions have {frames}")
-    energy = None if panel.energy is None else np.asarray(panel.energy, dtype=np.float32)
-    if energy is not None and (energy.ndim != 2 or min(energy.shape) < 2):
-        raise ValueError(f"{name}: energy must be a grid (rows, columns); got the shape {energy.shape}")
     packed: dict[str, Any] = {
         "label": panel.label,
         "colour_light": panel.colour_light,
         "colour_dark": panel.colour_dark,
         "positions": sections.add(_quantise(positions, bounds)),
-        "energy": None if energy is None else sections.add(energy),
         "captions": list(panel.captions),
         "banner": panel.banner,
         "banner_frame": None if panel.banner_frame is None else int(panel.banner_frame),
+        **dict.fromkeys(("density", "energy", "flow", "marginal_x", "marginal_y")),
     }
-    for field, grid in grids.items():
-        packed[field] = None if grid is None else sections.add(_density_bytes(grid))
+    if panel.density is not None:
+        packed["density"] = sections.add(_density_bytes(_density(panel.density, 2, f"{name}: density")))
+    if panel.energy is not None:
+        packed["energy"] = sections.add(_energy(panel.energy, name))
+    if panel.flow is not None:
+        flow = _density(panel.flow, 3, f"{name}: flow")
+        if len(flow) != frames:
+            raise ValueError(f"{name}: flow has {len(flow)} frames, positions have {frames}")
+        packed["flow"] = sections.add(_density_bytes(flow))
     for field, marginal in (("marginal_x", panel.marginal_x), ("marginal_y", panel.marginal_y)):
-        packed[field] = None if marginal is None else sections.add(_grid(marginal, 1, f"{name}: {field}"))
+        if marginal is not None:
+            packed[field] = sections.add(_density(marginal, 1, f"{name}: {field}"))
     return packed
 
 
-def _grid(values: ArrayLike | None, dimensions: int, name: str) -> NDArray[Any] | None:
+def _density(values: ArrayLike, dimensions: int, name: str) -> NDArray[np.float32]:
     """A density: finite, not negative, of so many dimensions with at least two cells each."""
-    if values is None:
-        return None
     grid = np.asarray(values, dtype=np.float32)
     if grid.ndim != dimensions or min(grid.shape[-2:]) < 2:
         raise ValueError(f"{name} must have {dimensions} dimensions of two cells or more; got {grid.shape}")
     if not np.isfinite(grid).all() or (grid < 0).any():
         raise ValueError(f"{name} must be finite and not negative")
     return grid
+
+
+def _energy(values: ArrayLike, name: str) -> NDArray[np.float32]:
+    """An energy, infinite where it likes: contours leave such cells out."""
+    grid = _as_float32(values)
+    if grid.ndim != 2 or min(grid.shape) < 2:
+        raise ValueError(f"{name}: energy must be a grid (rows, columns); got the shape {grid.shape}")
+    return grid
+
+
+def _as_float32(values: ArrayLike) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is treated so
+        return np.asarray(values).astype(np.float32)
 
 
 def _quantise(positions: NDArray[Any], bounds: list[list[float]]) -> NDArray[np.int16]:
@@ -228,25 +239,25 @@ def _quantise(positions: NDArray[Any], bounds: list[list[float]]) -> NDArray[np.
     return packed
 
 
-def _density_bytes(grid: NDArray[Any]) -> NDArray[np.uint8]:
+def _density_bytes(grid: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Square roots of the density, each grid's peak at 255: eight bits then reach far into the tails."""
     peak = grid.max(axis=(-2, -1), keepdims=True)
-    return np.rint(255 * np.sqrt(grid / np.where(peak > 0, peak, 1))).astype(np.uint8)
+    rooted: NDArray[np.float32] = np.sqrt(grid / np.where(peak > 0, peak, 1))
+    return np.rint(255 * rooted).astype(np.uint8)
 
 
 def _pack_metric(metric: Metric, scene: Scene, frames: int, sections: _Sections) -> dict[str, Any]:
     curves = []
     for series in metric.series:
         name = f"metric {metric.label!r}, series {series.label!r}"
-        values = np.asarray(series.values, dtype=np.float32)
+        values = _as_float32(series.values)
         if values.shape != (frames,):
             raise ValueError(f"{name}: {values.shape} values for {frames} frames")
         if not 0 <= series.panel < len(scene.panels):
             raise ValueError(f"{name}: there is no panel {series.panel}")
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
-        curves.append(
-            {"label": series.label, "panel": series.panel, "dash": series.dash, "values": sections.add(values)}
-        )
+        curve = {"label": series.label, "panel": series.panel, "dash": series.dash}
+        curves.append({**curve, "values": sections.add(values)})
     lines = []
     for line in metric.lines:
         numbers = [line.value, *(edge for edge in (line.low, line.high) if edge is not None)]

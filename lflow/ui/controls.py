@@ -1,0 +1,162 @@
+"""From a declared parameter to a widget that lives in the URL.
+
+A number is a slider, to feel the range, beside a field that takes the exact value. The field is what the
+URL holds and what counts; the slider follows it. Keys are prefixed by the page. What the browser sends is
+never trusted: every run is checked again by the same declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from lflow.spec import Declared, Parameter, parameters
+
+Changed = Callable[[], None] | None
+
+
+def read_link(prefix: str, known: Mapping[str, Parameter]) -> list[str]:
+    """What is wrong with the address that the page was opened with, in sentences; said once a session.
+
+    Streamlit drops a value that its widget does not take; here the reader is told.
+    """
+    raw = {key: value for key, value in st.query_params.items() if key.startswith(f"{prefix}_")}
+    seen = f"{prefix}-link"
+    if seen not in st.session_state:
+        st.session_state[seen] = _link_errors(raw, known)
+    return list(st.session_state[seen])
+
+
+def _link_errors(raw: Mapping[str, str], known: Mapping[str, Parameter]) -> list[str]:
+    errors = []
+    for key, text in raw.items():
+        if key not in known:
+            errors.append(f"The link sets {key}, which is not known here; it is ignored.")
+            continue
+        try:
+            known[key].parse(text)
+        except ValueError as error:
+            errors.append(f"The link sets {key} to {text[:40]!r}: {error}. The default is used.")
+    return errors
+
+
+def remember_default(prefix: str, key: str, default: Any) -> None:
+    """Note a control's default, for `reset`."""
+    st.session_state.setdefault(f"{prefix}-defaults", {})[key] = default
+
+
+def reset(prefix: str, keep: Iterable[str]) -> None:
+    """Give every control of the page its default again, except those to keep (the seed)."""
+    kept = set(keep)
+    for key, default in st.session_state.get(f"{prefix}-defaults", {}).items():
+        if key not in kept:
+            st.session_state[key] = default
+
+
+def parameter_control(
+    prefix: str, key: str, parameter: Parameter, label: str | None = None, on_change: Changed = None
+) -> Any:
+    """The widget of one declared parameter; returns its value."""
+    label = label or readable(parameter)
+    remember_default(prefix, key, parameter.default)
+    if parameter.choices is not None:
+        index = parameter.choices.index(parameter.default)
+        return st.selectbox(
+            label,
+            parameter.choices,
+            index=index,
+            key=key,
+            help=parameter.help,
+            bind="query-params",
+            on_change=on_change,
+        )
+    if parameter.kind is bool:
+        return st.toggle(
+            label, parameter.default, key=key, help=parameter.help, bind="query-params", on_change=on_change
+        )
+    return _number(key, parameter, label, on_change)
+
+
+def _number(key: str, parameter: Parameter, label: str, on_change: Changed) -> int | float:
+    slider_key = f"{key}-slider"
+    as_type: Callable[[Any], Any] = int if parameter.kind is int else float
+    left, right = st.columns([5, 3], vertical_alignment="bottom", gap="small")
+    value = right.number_input(
+        label,
+        min_value=as_type(parameter.low),
+        max_value=as_type(parameter.high),
+        value=as_type(parameter.default),
+        step=_step(parameter),
+        format="%d" if parameter.kind is int else "%.4g",
+        key=key,
+        label_visibility="collapsed",
+        bind="query-params",
+        on_change=on_change,
+    )
+    stops = [as_type(stop) for stop in slider_stops(parameter)]
+    st.session_state[slider_key] = min(stops, key=lambda stop: abs(stop - value))
+
+    def follow() -> None:
+        st.session_state[key] = as_type(st.session_state[slider_key])
+        if on_change is not None:
+            on_change()
+
+    left.select_slider(
+        label,
+        stops,
+        key=slider_key,
+        help=parameter.help or None,
+        on_change=follow,
+        format_func=lambda stop: f"{stop:,}" if parameter.kind is int else f"{stop:g}",
+    )
+    return as_type(value)
+
+
+def slider_stops(parameter: Parameter) -> list[float]:
+    """Where a slider stops: geometrically on a log scale, else evenly; the default is one of the stops."""
+    if parameter.log:
+        stops = set(parameter.stops())
+        if parameter.kind is int:
+            stops = {round(stop) for stop in stops}
+    else:
+        low, high = parameter.span
+        count = int(high - low) if parameter.kind is int and high - low <= 200 else 50
+        stops = {float(f"{low + (high - low) * k / count:.6g}") for k in range(count + 1)}
+    low, high = parameter.span
+    if low <= parameter.default <= high:
+        stops.add(parameter.default)
+    return sorted(stops)
+
+
+def _step(parameter: Parameter) -> int | float:
+    if parameter.kind is int:
+        return 1
+    low, high = parameter.span
+    return (
+        float(f"{parameter.default / 10 or 0.1:.1g}") if parameter.log else float(f"{(high - low) / 50:.1g}")
+    )
+
+
+def readable(parameter: Parameter) -> str:
+    """A parameter's name as words, with its unit."""
+    name = parameter.name.replace("_", " ").removeprefix("num ").capitalize()
+    return f"{name} ({parameter.unit})" if parameter.unit else name
+
+
+def declared_controls(
+    prefix: str, cls: type[Declared], leave_out: Iterable[str] = (), advanced: bool = False
+) -> dict[str, Any]:
+    """The widgets of a class's own parameters, either those in view or those under "More"."""
+    values = {}
+    for parameter in parameters(cls):
+        if parameter.name not in set(leave_out) and parameter.advanced == advanced:
+            key = f"{prefix}_{cls.name}_{parameter.name}"
+            values[parameter.name] = parameter_control(prefix, key, parameter)
+    return values
+
+
+def has_advanced(cls: type[Declared], leave_out: Iterable[str] = ()) -> bool:
+    """Whether there is anything to put under "More"."""
+    return any(p.advanced and p.name not in set(leave_out) for p in parameters(cls))

@@ -1,0 +1,256 @@
+"""The particle lab's controls: what the reader chooses, as a request.
+
+Every control is drawn from a declaration and lives in the URL under a key that begins with `lab_`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from lflow import energies, samplers, steps
+from lflow.energies.expression import FUNCTIONS
+from lflow.energies.points import read_points
+from lflow.registry import Registry
+from lflow.samplers.base import registry as sampler_registry
+from lflow.spec import Parameter, parameters
+from lflow.steps import registry as rule_registry
+from lflow.ui.controls import declared_controls, has_advanced, parameter_control, remember_default, reset
+from lflow.ui.presets import PRESETS, Preset
+from lflow.ui.request import FORMULA, POINTS, Settings, as_json, make_energy, suggested_step_size
+from lflow.ui.share import link
+
+PREFIX = "lab"
+DEFAULTS = {"energy": "rings", "sampler": "ula", "step": "constant"}
+FORMULA_DEFAULT = "(x**2 - 1)**2 + (y - sin(2*x))**2"
+REACH = Parameter("reach", 4.0, 0.1, 1000.0, log=True, shown=(1.0, 20.0), help="half the side of the picture")
+FLOW = Parameter("flow", False, help="lay the density of the continuous-time flow over the cloud")
+FORMULA_TEXT = Parameter("formula", FORMULA_DEFAULT, help="an energy in x, y and r")
+BANDWIDTH = Parameter("bandwidth", 1.0, 0.1, 5.0, log=True, help="smoothing, in units of Scott's rule")
+SETTINGS = {parameter.name: parameter for parameter in parameters(Settings)}
+
+
+def key(name: str) -> str:
+    """The key of a control, in the session and in the URL."""
+    return f"{PREFIX}_{name}"
+
+
+def known_keys() -> dict[str, Parameter]:
+    """Every key that a link to the lab may set, with the declaration that checks it."""
+    choices = {
+        "energy": (*energies.names(), FORMULA, POINTS),
+        "sampler": samplers.names(),
+        "step": steps.names(),
+    }
+    known = {key(what): Parameter(what, DEFAULTS[what], choices=names) for what, names in choices.items()}
+    for registry in (energies.base.registry, sampler_registry, rule_registry):
+        known |= _class_keys(registry)
+    own = (replace(_step_size_parameter("constant"), name="h"), REACH, FLOW, FORMULA_TEXT, BANDWIDTH)
+    return known | {key(p.name): p for p in (*own, *SETTINGS.values())}
+
+
+def _class_keys(registry: Registry[Any]) -> dict[str, Parameter]:
+    found = {}
+    for name in registry.names():
+        for parameter in parameters(registry.get_class(name)):
+            if parameter.name not in ("dim", "step_size"):
+                found[key(f"{name}_{parameter.name}")] = parameter
+    return found
+
+
+def _step_size_parameter(rule: str) -> Parameter:
+    return next(p for p in parameters(steps.get_class(rule)) if p.name == "step_size")
+
+
+def apply_preset(preset: Preset) -> None:
+    """Set every control to the preset's, the others to their defaults, the seed left alone."""
+    reset(PREFIX, keep=[key("seed")])
+    for name, value in preset.settings.items():
+        st.session_state[key(name)] = value
+
+
+def new_seed() -> None:
+    """The next seed."""
+    st.session_state[key("seed")] = (st.session_state.get(key("seed"), 0) + 1) % 2**31
+
+
+def preset_bar() -> None:
+    """A row of buttons, one for each preset."""
+    with st.container(horizontal=True, gap="small"):
+        for preset in PRESETS:
+            st.button(
+                preset.title,
+                key=f"preset-{preset.title}",
+                help=preset.question,
+                on_click=partial(apply_preset, preset),
+                type="tertiary",
+            )
+
+
+def _changed() -> None:
+    # A step that suits one energy overflows on another: begin again from a safe one, and from the start.
+    st.session_state[key("h")] = None
+    st.session_state[key("more")] = 0
+
+
+def _choice(what: str, label: str, options: tuple[str, ...], titles: dict[str, str], on_change: Any) -> str:
+    remember_default(PREFIX, key(what), DEFAULTS[what])
+    chosen: str = st.selectbox(
+        label,
+        options,
+        index=options.index(DEFAULTS[what]),
+        format_func=lambda name: titles.get(name, name),
+        key=key(what),
+        bind="query-params",
+        on_change=on_change,
+    )
+    return chosen
+
+
+def energy_controls() -> str:
+    """Choose the energy; its configuration. ValueError if a formula or a file is not usable."""
+    titles = {name: energies.get_class(name).title for name in energies.names()}
+    titles |= {FORMULA: "A formula of your own", POINTS: "Points of your own"}
+    name = _choice("energy", "Energy", (*energies.names(), FORMULA, POINTS), titles, _changed)
+    if name == FORMULA:
+        return _formula_controls()
+    if name == POINTS:
+        return _points_controls()
+    cls = energies.get_class(name)
+    values = declared_controls(PREFIX, cls, ["dim"])
+    if has_advanced(cls, ["dim"]):
+        with st.popover("More", type="tertiary"):
+            values |= declared_controls(PREFIX, cls, ["dim"], advanced=True)
+    return as_json(name, **values)
+
+
+def _formula_controls() -> str:
+    remember_default(PREFIX, key("formula"), FORMULA_DEFAULT)
+    text = st.text_input(
+        "U(x, y) =",
+        FORMULA_DEFAULT,
+        key=key("formula"),
+        max_chars=500,
+        bind="query-params",
+        on_change=_changed,
+        help=f"Names: x, y, r, pi, e. Operators: + - * / **. Functions: {', '.join(FUNCTIONS)}.",
+    )
+    reach = parameter_control(PREFIX, key("reach"), REACH)
+    return as_json(FORMULA, text=text, reach=reach)
+
+
+def _points_controls() -> str:
+    upload = st.file_uploader("CSV or NPY, two columns", type=["csv", "txt", "npy"], key=key("file"))
+    if upload is not None:
+        points = read_points(upload.getvalue(), upload.name)
+        st.session_state[f"{PREFIX}-points"] = points.tolist()
+    bandwidth = parameter_control(PREFIX, key("bandwidth"), BANDWIDTH)
+    if f"{PREFIX}-points" not in st.session_state:
+        raise ValueError("Choose a file with two columns of numbers: its density becomes the target.")
+    return as_json(POINTS, points=st.session_state[f"{PREFIX}-points"], bandwidth=bandwidth)
+
+
+def sampler_controls() -> str:
+    """Choose the sampler; its configuration."""
+    titles = {name: samplers.get_class(name).title for name in samplers.names()}
+    name = _choice("sampler", "Sampler", samplers.names(), titles, _changed)
+    cls = samplers.get_class(name)
+    values = declared_controls(PREFIX, cls)
+    if has_advanced(cls):
+        with st.popover("More", type="tertiary"):
+            values |= declared_controls(PREFIX, cls, advanced=True)
+    return as_json(name, **values)
+
+
+def rule_controls(energy: str, sampler: str) -> str:
+    """Choose the step-size rule and the step size; its configuration."""
+    titles = {name: steps.get_class(name).title for name in steps.names()}
+    name = _choice("step", "Step-size rule", steps.names(), titles, None)
+    suggested = suggested_step_size(make_energy(energy), samplers.get(**json.loads(sampler)))
+    if st.session_state.get(key("h"), 0) is None:
+        st.session_state[key("h")] = suggested
+    step_size = replace(_step_size_parameter(name), name="h", default=suggested)
+    values = {"step_size": parameter_control(PREFIX, key("h"), step_size, "Step size h")}
+    cls = steps.get_class(name)
+    values |= declared_controls(PREFIX, cls, ["step_size"])
+    if has_advanced(cls, ["step_size"]):
+        with st.popover("More", type="tertiary"):
+            values |= declared_controls(PREFIX, cls, ["step_size"], advanced=True)
+    return as_json(name, **values)
+
+
+def run_controls() -> dict[str, Any]:
+    """Steps in view; size, temperature and start of the run under one button."""
+    values: dict[str, Any] = {
+        "num_steps": parameter_control(PREFIX, key("num_steps"), SETTINGS["num_steps"], "Steps")
+    }
+    with st.popover("Particles, temperature, start", width="stretch"):
+        chains = SETTINGS["num_chains"]
+        values["num_chains"] = parameter_control(PREFIX, key("num_chains"), chains, "Particles")
+        for name in ("temperature", "start", "x", "y"):
+            values[name] = parameter_control(PREFIX, key(name), SETTINGS[name])
+    return values
+
+
+def flow_control() -> bool:
+    """Whether to lay the continuous-time density over the cloud."""
+    return bool(parameter_control(PREFIX, key("flow"), FLOW, "Compare with the exact flow"))
+
+
+def continued(*described: Any) -> int:
+    """How often the run so described was continued; a change of anything in it begins again."""
+    name, now = f"{PREFIX}-described", repr(described)
+    if st.session_state.get(name, now) != now:
+        st.session_state[key("more")] = 0
+    st.session_state[name] = now
+    more = SETTINGS["more"]
+    remember_default(PREFIX, key("more"), more.default)
+    # Without a widget the value would leave the URL; a widget of zero would only be in the way.
+    if not st.session_state.get(key("more"), st.query_params.get(key("more"))):
+        return 0
+    return int(
+        st.number_input(
+            "Times continued", more.low, more.high, more.default, 1, key=key("more"), bind="query-params"
+        )
+    )
+
+
+def continue_run() -> None:
+    """Go on from the end by as many steps again."""
+    more = SETTINGS["more"]
+    st.session_state[key("more")] = min(int(st.session_state.get(key("more"), 0)) + 1, int(more.high or 0))
+
+
+def start_at(x: float, y: float) -> None:
+    """Start every particle at a point."""
+    st.session_state[key("start")] = "point"
+    for name, value in (("x", x), ("y", y)):
+        bound = SETTINGS[name].high or 0.0
+        st.session_state[key(name)] = float(f"{min(max(value, -bound), bound):.4g}")
+
+
+def seed_and_tools() -> int:
+    """The seed, a new one, reset, and the link to what is shown."""
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
+        seed = SETTINGS["seed"]
+        remember_default(PREFIX, key("seed"), seed.default)
+        value = st.number_input(
+            "Seed",
+            int(seed.low or 0),
+            int(seed.high or 0),
+            seed.default,
+            1,
+            key=key("seed"),
+            bind="query-params",
+            width=110,
+            help=seed.help,
+        )
+        st.button("New seed", on_click=new_seed)
+        st.button("Reset", on_click=reset, args=(PREFIX, [key("seed")]), help="Every control but the seed")
+        with st.popover("Link"):
+            st.code(link(PREFIX), language=None)
+    return int(value)

@@ -1,0 +1,141 @@
+"""What a page asks for: one run, checked by the declarations, within a budget, with a key to find it again.
+
+A request holds plain values only, as a URL or a script could; `parts` turns them into an energy, a sampler
+and a rule. Whatever the browser sent, no run starts from a request that these checks refuse.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lflow import energies, samplers, steps
+from lflow.energies.base import Energy
+from lflow.samplers.base import Sampler
+from lflow.spec import CONFIG_VERSION, Declared, param
+from lflow.steps import StepRule, check_pair
+
+BUDGET = 100_000_000
+"""Particles × gradient evaluations that a page may ask for in one run."""
+
+MAX_DIM = 2
+
+FORMULA, POINTS = "from_expression", "from_points"
+"""The names of a user's own energies."""
+
+
+class OverBudget(ValueError):
+    """A run larger than a page may ask for; `allowed_steps` would fit."""
+
+    def __init__(self, asked: int, allowed_steps: int) -> None:
+        super().__init__(
+            f"This run needs {asked / 1e6:,.0f} million particle-gradients, and a page may take "
+            f"{BUDGET / 1e6:,.0f} million."
+        )
+        self.allowed_steps = allowed_steps
+
+
+@dataclass(frozen=True)
+class Settings(Declared):
+    """The size, the start and the chance of a run."""
+
+    name = "run"
+
+    num_chains: int = param(2000, 1, 50_000, log=True, shown=(100, 50_000), help="size of the cloud")
+    num_steps: int = param(500, 1, 20_000, log=True, shown=(10, 5000), help="steps to take")
+    temperature: float = param(
+        1.0, 0.0, 100.0, shown=(0.0, 3.0), help="T of the target exp(-U/T); 0 is gradient descent"
+    )
+    start: str = param(
+        "default",
+        choices=("default", "point", "box"),
+        help="the energy's own start, one point, or the whole box",
+    )
+    x: float = param(0.0, -1e4, 1e4, shown=(-5.0, 5.0), help="where the point lies")
+    y: float = param(0.0, -1e4, 1e4, shown=(-5.0, 5.0), help="where the point lies")
+    seed: int = param(0, 0, 2**31 - 1, shown=(0, 100), help="fixes every random number of the run")
+    more: int = param(0, 0, 100, help="how often the run was continued by as many steps again")
+
+
+class Parts(NamedTuple):
+    """The objects that a request names."""
+
+    energy: Energy
+    sampler: Sampler
+    rule: StepRule
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run: configurations as JSON texts (so that it can be hashed), and the settings."""
+
+    energy: str
+    sampler: str
+    rule: str
+    settings: Settings
+
+    @property
+    def key(self) -> str:
+        """Names the run: the same request gives the same arrays."""
+        return json.dumps([CONFIG_VERSION, self.energy, self.sampler, self.rule, self.settings.config()])
+
+    def parts(self) -> Parts:
+        """Energy, sampler and rule. ValueError if a value is out of its bounds or they do not go together."""
+        energy = make_energy(self.energy)
+        if energy.dim != MAX_DIM:
+            raise ValueError(f"this page shows energies in {MAX_DIM} dimensions, not {energy.dim}")
+        sampler = samplers.get(**json.loads(self.sampler))
+        rule = steps.get(**json.loads(self.rule))
+        check_pair(sampler, rule)
+        return Parts(energy, sampler, rule)
+
+    def check_budget(self, sampler: Sampler) -> None:
+        """OverBudget if the run is too large for a page."""
+        per_step = max(1, sampler.gradients_per_step) * self.settings.num_chains
+        asked = per_step * self.settings.num_steps
+        if asked > BUDGET:
+            raise OverBudget(asked, max(1, BUDGET // per_step))
+
+    def before_continuing(self) -> Request:
+        """The request whose run this one continues."""
+        return replace(self, settings=replace(self.settings, more=self.settings.more - 1))
+
+
+def as_json(name: str, **values: Any) -> str:
+    """A configuration as a canonical JSON text."""
+    return json.dumps({"name": name, **values}, sort_keys=True)
+
+
+@lru_cache(maxsize=64)
+def make_energy(config: str) -> Energy:
+    """The energy of a configuration; kept, so that what it works out about itself is worked out once."""
+    values = json.loads(config)
+    name = values.pop("name")
+    if name == FORMULA:
+        reach = float(values["reach"])
+        return energies.from_expression(values["text"], ((-reach, reach), (-reach, reach)))
+    if name == POINTS:
+        return energies.from_points(torch.tensor(values["points"]), values["bandwidth"])
+    return energies.get(name, **values)
+
+
+def starting_points(energy: Energy, settings: Settings) -> Tensor | None:
+    """The initial positions that the settings ask for; None leaves them to the energy."""
+    if settings.start == "point":
+        return torch.tensor([settings.x, settings.y]).expand(settings.num_chains, 2).clone()
+    if settings.start == "box":
+        low, high = torch.tensor(energy.bounds).T
+        generator = torch.Generator().manual_seed(settings.seed)
+        return low + (high - low) * torch.rand(settings.num_chains, 2, generator=generator)
+    return None
+
+
+def suggested_step_size(energy: Energy, sampler: Sampler) -> float:
+    """A safe step to begin with: a fifth of the stability edge, or of 2/L without one, to two digits."""
+    edge = sampler.stability_edge(energy.curvature) or 2 / energy.curvature
+    return float(f"{min(max(edge / 5, 1e-4), 1.0):.1g}")
