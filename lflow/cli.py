@@ -9,8 +9,8 @@ how sampling works.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -19,6 +19,8 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -44,10 +46,7 @@ class Command(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, except that a bad argument is a ValueError, and that flags are never abbreviated."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, **options})
+    """argparse, except that a bad argument is a ValueError."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
@@ -56,6 +55,8 @@ class Parser(argparse.ArgumentParser):
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that the words (of the command line) ask for; returns the exit code."""
     words = list(sys.argv[1:] if words is None else words)
+    # OpenMP threads that spin while they wait make torch on a busy machine up to 60 times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         arguments = _parser(words).parse_args(words)
         return COMMANDS[arguments.command].run(arguments)
@@ -72,16 +73,25 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> Parser:
-    parser = Parser(prog="lflow", description="Langevin flows on energies, from the command line.")
+    parser = Parser(
+        prog="lflow", allow_abbrev=False, description="Langevin flows on energies, from the command line."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, command in COMMANDS.items():
-        added = commands.add_parser(name, help=command.help, description=command.help)
+        added = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
         added.add_argument("--json", action="store_true", help="print one JSON object on standard output")
         added.add_argument("--debug", action="store_true", help="show the traceback of an error")
         if words and words[0] == name:
             command.declare(added, words[1:])
     return parser
+
+
+def in_module(help: str, module: str) -> Command:
+    """A command whose `declare` and `run` live in a module that is loaded when they are needed."""
+    return Command(
+        help, lambda *a: import_module(module).declare(*a), lambda *a: import_module(module).run(*a)
+    )
 
 
 def show(arguments: Arguments, data: Mapping[str, Any], text: str) -> None:
@@ -96,8 +106,7 @@ def progress(wanted: bool) -> Callable[[int, int], None] | None:
     def report(done: int, total: int) -> None:
         nonlocal last
         if done == total or time.monotonic() - last > 0.5:
-            last = time.monotonic()
-            end = "\r" if terminal and done < total else "\n"
+            end, last = "\r" if terminal and done < total else "\n", time.monotonic()
             print(f"{done:,} of {total:,} steps", end=end, file=sys.stderr, flush=True)
 
     return report if wanted or terminal else None
@@ -115,15 +124,13 @@ def add_parameters(
         flag = f"--{parameter.name.replace('_', '-')}"
         if flag in parser._option_string_actions:
             flag = f"--{role}-{flag[2:]}"
-        group.add_argument(
-            flag,
-            dest=f"{role}.{parameter.name}" if role else parameter.name,
-            type=_parse(parameter),
-            default=parameter.default if defaults else argparse.SUPPRESS,
-            metavar="|".join(parameter.choices or ()) or parameter.kind.__name__.upper(),
-            help=_help(parameter),
-            **({"nargs": "?", "const": True} if parameter.kind is bool else {}),
-        )
+        options: dict[str, Any] = {"type": _parse(parameter), "help": _help(parameter)}
+        options["dest"] = f"{role}.{parameter.name}" if role else parameter.name
+        options["default"] = parameter.default if defaults else argparse.SUPPRESS
+        options["metavar"] = "|".join(parameter.choices or ()) or parameter.kind.__name__.upper()
+        if parameter.kind is bool:  # the flag alone says true
+            options |= {"nargs": "?", "const": True}
+        group.add_argument(flag, **options)
 
 
 def _help(parameter: Parameter) -> str:
@@ -195,15 +202,13 @@ def _owners(arguments: Arguments) -> dict[str, Any]:
 
 
 def _declare_sample(parser: Parser, words: Sequence[str]) -> None:
-    first = Parser(add_help=False)
+    first = Parser(add_help=False, allow_abbrev=False)
     _declare_choices(first)
     owners = _owners(first.parse_known_args(words)[0])
     _declare_choices(parser)
     for role in owners:
-        flag = f"--{role}-param"
-        parser.add_argument(
-            flag, action="append", default=[], metavar="NAME=VALUE", help="a parameter by name"
-        )
+        pairs: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
+        parser.add_argument(f"--{role}-param", help=f"a parameter of the {role}, by name", **pairs)
     add_parameters(parser, _RUN, defaults=True)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default auto)")
     parser.add_argument("--compile", action="store_true", help="compile the step: faster in long runs")
@@ -230,7 +235,7 @@ def _run_sample(arguments: Arguments) -> int:
     with warnings.catch_warnings(record=True) as warned:
         result = simulate(energy, sampler, rule, callback=progress(arguments.progress), **run, **how)
     seconds = time.perf_counter() - began
-    how["device"] = str(result.diverged.device if how["device"] == "auto" else how["device"])
+    how["device"] = str(result.checkpoint.carry.alive.device)
     config = {"version": CONFIG_VERSION, "lflow": __version__, "energy": _energy_config(arguments, energy)}
     config |= {"sampler": sampler.config(), "step": rule.config(), **run, **how}
     speed = {"seconds": seconds, "particle_steps_per_second": run["num_chains"] * run["num_steps"] / seconds}
@@ -271,7 +276,7 @@ def _energy(arguments: Arguments, owner: Any) -> Energy:
 def _energy_config(arguments: Arguments, energy: Energy) -> dict[str, Any]:
     if arguments.formula is not None:
         return {"name": "from_expression", "formula": arguments.formula}
-    # The points themselves are kept in the file; the folder that they came from is nobody's business.
+    # The points themselves are kept in the file of --out.
     return energy.config() | ({"points": Path(arguments.points).name} if arguments.points else {})
 
 
@@ -289,9 +294,8 @@ def _save(out: Path, result: Result, config: Mapping[str, Any], points: Any) -> 
     import numpy as np
 
     names = ("positions", "steps", "gradient_evaluations", "acceptance", "step_sizes", "diverged", "escaped")
-    arrays = {name: getattr(result, name).numpy() for name in names} | {
-        "config": np.array(json.dumps(config))
-    }
+    arrays = {name: getattr(result, name).numpy() for name in names}
+    arrays["config"] = np.array(json.dumps(config))
     if points is not None:
         arrays["points"] = np.array(points)
     part = out.with_name(out.name + ".part")  # so that an interrupted run leaves no broken file
@@ -304,15 +308,14 @@ def _summary(energy: Energy, sampler: Sampler, result: Result, temperature: floa
     """Where the run ended, over the chains that are neither frozen nor gone."""
     last = result.positions[-1][~(result.diverged | result.escaped)]
     steps, accepted = result.steps.diff(), result.acceptance[1:]
-    several = len(last) > 1
     return {
         "gradients_per_chain": int(result.gradient_evaluations[-1]),
         "acceptance": None if accepted.isnan().any() else float((accepted * steps).sum() / steps.sum()),
         "diverged": int(result.diverged.sum()),
         "escaped": int(result.escaped.sum()),
         "mean": last.double().mean(0).tolist() if len(last) else None,
-        "variance": last.double().var(0).tolist() if several else None,
-        "sliced_w2": _distance(energy, last[:100_000], temperature) if several else None,
+        "variance": last.double().var(0).tolist() if len(last) > 1 else None,
+        "sliced_w2": _distance(energy, last[:100_000], temperature) if len(last) > 1 else None,
         "notes": _lost(energy, sampler, result),
     }
 
@@ -327,11 +330,10 @@ def _distance(energy: Energy, last: Tensor, temperature: float) -> dict[str, flo
         return energy.sample(n, generator, temperature)
 
     try:
-        exact = sample(len(last), torch.Generator().manual_seed(1))
+        distance = sliced_wasserstein2(last, sample(len(last), torch.Generator().manual_seed(1)))
+        floor, spread = exact_floor(sliced_wasserstein2, sample, len(last))
     except ValueError:  # no exact draws in this dimension, or at this temperature
         return None
-    floor, spread = exact_floor(sliced_wasserstein2, sample, len(last))
-    distance = sliced_wasserstein2(last, exact)
     return {"distance": float(distance), "floor": float(floor), "floor_std": float(spread)}
 
 
@@ -345,7 +347,7 @@ def _lost(energy: Energy, sampler: Sampler, result: Result) -> list[str]:
     return [
         f"{int(result.diverged.sum()):,} chains diverged (they overflowed and are frozen), "
         f"{int(result.escaped.sum()):,} escaped beyond 1,000 widths of the bounds; with the curvature "
-        f"L = {energy.curvature:.3g} of this energy the largest stable step is {said}; for ula it is 2/L"
+        f"L = {energy.curvature:.3g} of this energy the largest stable step is {said} (2/L for ula)"
     ]
 
 
@@ -359,11 +361,8 @@ def _table(report: Mapping[str, Any]) -> str:
             return ", ".join(map(short, value[:4])) + (", ..." if len(value) > 4 else "")
         return f"{value:,.4g}" if isinstance(value, float) else "-" if value is None else str(value)
 
-    flat = {
-        **report["config"],
-        **{key: value for key, value in report.items() if key not in ("config", "notes")},
-    }
-    lines = [f"{key.replace('_', ' '):<27}{short(value)}" for key, value in flat.items()]
+    rows = [*report["config"].items(), *report.items()]
+    lines = [f"{k.replace('_', ' '):<27}{short(v)}" for k, v in rows if k not in ("config", "notes")]
     return "\n".join(lines + [f"note: {note}" for note in report["notes"]])
 
 
@@ -373,16 +372,15 @@ def _declare_app(parser: Parser, words: Sequence[str]) -> None:
 
 
 def _run_app(arguments: Arguments) -> int:
-    if importlib.util.find_spec("streamlit") is None:
+    if find_spec("streamlit") is None:
         raise RuntimeError("the app needs Streamlit: pip install 'lflow[app]'")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", arguments.port))
         except OSError as error:
-            raise RuntimeError(
-                f"port {arguments.port}: {error.strerror}; choose another with --port"
-            ) from None
+            why = f"port {arguments.port}: {error.strerror}; choose another with --port"
+            raise RuntimeError(why) from None
     # Streamlit reads the theme and its settings from beside the script, in a checkout and in a wheel.
     command = [sys.executable, "-m", "streamlit", "run", str(paths.main_script())]
     command += ["--server.port", str(arguments.port), "--server.showEmailPrompt", "false"]
@@ -402,21 +400,8 @@ def _run_app(arguments: Arguments) -> int:
         signal.signal(signal.SIGTERM, earlier)
 
 
-def _declare_bench(parser: Parser, words: Sequence[str]) -> None:
-    from lflow import bench
-
-    bench.declare(parser)
-
-
-def _run_bench(arguments: Arguments) -> int:
-    from lflow import bench
-
-    show(arguments, *bench.run(arguments))
-    return 0
-
-
 COMMANDS = {
     "sample": Command("run a sampler on an energy", _declare_sample, _run_sample),
-    "bench": Command("measure speed, beside plain autograd and peers", _declare_bench, _run_bench),
+    "bench": in_module("measure speed, beside plain autograd and peers", "lflow.bench"),
     "app": Command("open the lab in a browser", _declare_app, _run_app),
 }

@@ -7,14 +7,16 @@ from lflow.ui.controls import read_link
 from lflow.ui.request import Request, Settings
 
 PREFIX = lab.PREFIX
+lab.name_links(__file__)
+link_errors = read_link(PREFIX, lab.known_keys())
 
 head, tools = st.columns([3, 2], vertical_alignment="bottom")
 head.title("Particle lab")
 head.caption("What does this sampler do to a cloud of particles?")
 with tools:
     seed = lab.seed_and_tools()
-for error in read_link(PREFIX, lab.known_keys()):
-    st.warning(error)
+for sentence in link_errors:
+    st.warning(sentence)
 lab.preset_bar()
 
 controls, picture = st.columns([1, 3.2], gap="medium")

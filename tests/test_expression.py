@@ -246,7 +246,7 @@ def test_nothing_but_a_formula_or_a_value_error_comes_out() -> None:
                 assert isinstance(formula, Formula)
                 assert formula(POINTS).shape == (50,)
                 compiled += 1
-            assert time.perf_counter() - started < 1
+            assert time.perf_counter() - started < 5
     assert compiled > 10
 
 
@@ -332,4 +332,4 @@ def test_longest_formula_is_quick() -> None:
     assert len(text) < MAX_LENGTH
     started = time.perf_counter()
     check(compile_expression(text), BOX)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 20  # 0.05 s on an idle core

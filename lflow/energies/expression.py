@@ -322,14 +322,14 @@ def _refuse_not_finite(formula: Formula, points: Tensor) -> None:
 def _refuse_pole(formula: Formula, points: Tensor, box: Tensor) -> None:
     """Zoom in on the lowest grid point: each zoom gains ever less at a minimum, but not at a pole."""
     energy = formula(points)
-    point, lows = points[energy.argmin()], [float(energy.min())]
+    point, lows, span = points[energy.argmin()], [float(energy.min())], float(energy.max() - energy.min())
     # Odd fractions of the grid's step: a zoom that lands on the pole itself sees nothing below it.
     around = (points - box.mean(1)) / 58.7
     for _ in range(8):
         near = torch.clamp(point + around, box[:, 0], box[:, 1])
         energy, around = formula(near), around / 7.3
         point, lows = near[energy.argmin()], [*lows, float(energy.min())]
-    if not lows[-2] - lows[-1] < 1e-2 * (1 + lows[0] - lows[-2]):
+    if lows[0] - lows[-1] > 1 + span or not lows[-2] - lows[-1] < 1e-2 * (1 + lows[0] - lows[-2]):
         raise ValueError(f"the energy falls without end near {_name(point)}: particles would gather there")
 
 

@@ -36,6 +36,10 @@ class LogisticRegression(Energy):
         """y_i z_i, (569, dim), float64: all that the likelihood needs."""
         from sklearn.datasets import load_breast_cancer
 
+        with torch.inference_mode(False):  # kept, so it must serve autograd wherever it was first asked for
+            return self._signed_features(*load_breast_cancer(return_X_y=True))
+
+    def _signed_features(self, features: np.ndarray, target: np.ndarray) -> Tensor:
         features, target = load_breast_cancer(return_X_y=True)
         order = [0, 1, 4, 5, 6, 7, 8, 9, 2, 3]
         chosen = torch.from_numpy(features[:, order[: self.dim]])

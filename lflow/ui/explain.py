@@ -69,10 +69,8 @@ def trouble(parts: Parts, result: Result) -> tuple[str, int] | None:
     lost = int((result.diverged | result.escaped).sum())
     step = int(result.steps[frame])
     many = f"{lost:,} of {len(result.diverged):,} particles"
-    return (
-        f"Diverged by step {step:,}: {many} overflowed and are frozen, or left for good. {_reason(parts)}",
-        frame,
-    )
+    text = f"Diverged from step {step:,} on; by the end {many} have overflowed or left for good."
+    return f"{text} {_reason(parts)}", frame
 
 
 def _reason(parts: Parts) -> str:

@@ -41,16 +41,37 @@ def key(name: str) -> str:
 
 def known_keys() -> dict[str, Parameter]:
     """Every key that a link to the lab may set, with the declaration that checks it."""
-    choices = {
-        "energy": (*energies.names(), FORMULA, POINTS),
-        "sampler": samplers.names(),
-        "step": steps.names(),
+    known = {
+        key(what): Parameter(what, titles[DEFAULTS[what]], choices=tuple(titles.values()))
+        for what, titles in _titles().items()
     }
-    known = {key(what): Parameter(what, DEFAULTS[what], choices=names) for what, names in choices.items()}
     for registry in (energies.base.registry, sampler_registry, rule_registry):
         known |= _class_keys(registry)
     own = (replace(_step_size_parameter("constant"), name="h"), REACH, FLOW, FORMULA_TEXT, BANDWIDTH)
     return known | {key(p.name): p for p in (*own, *SETTINGS.values())}
+
+
+def _titles() -> dict[str, dict[str, str]]:
+    """What the three lists call their entries: control -> name -> title."""
+    own = {FORMULA: "A formula of your own", POINTS: "Points of your own"}
+    return {
+        "energy": {name: energies.get_class(name).title for name in energies.names()} | own,
+        "sampler": {name: samplers.get_class(name).title for name in samplers.names()},
+        "step": {name: steps.get_class(name).title for name in steps.names()},
+    }
+
+
+def name_links(page: str) -> None:
+    """Let a link name an energy, sampler or rule as the library does.
+
+    Streamlit keeps in the URL what a list shows, the title: a link with a name is followed to the same
+    page with the title.
+    """
+    arrived = st.query_params.to_dict()
+    shown = {key(what): titles for what, titles in _titles().items()}
+    titled = {name: shown.get(name, {}).get(value, value) for name, value in arrived.items()}
+    if titled != arrived:
+        st.switch_page(page, query_params=titled)
 
 
 def _class_keys(registry: Registry[Any]) -> dict[str, Parameter]:
@@ -97,13 +118,15 @@ def _changed() -> None:
     st.session_state[key("more")] = 0
 
 
-def _choice(what: str, label: str, options: tuple[str, ...], titles: dict[str, str], on_change: Any) -> str:
+def _choice(what: str, label: str, on_change: Any = None) -> str:
+    titles = _titles()[what]
+    options = tuple(titles)
     remember_default(PREFIX, key(what), DEFAULTS[what])
     chosen: str = st.selectbox(
         label,
         options,
         index=options.index(DEFAULTS[what]),
-        format_func=lambda name: titles.get(name, name),
+        format_func=titles.__getitem__,
         key=key(what),
         bind="query-params",
         on_change=on_change,
@@ -113,9 +136,7 @@ def _choice(what: str, label: str, options: tuple[str, ...], titles: dict[str, s
 
 def energy_controls() -> str:
     """Choose the energy; its configuration. ValueError if a formula or a file is not usable."""
-    titles = {name: energies.get_class(name).title for name in energies.names()}
-    titles |= {FORMULA: "A formula of your own", POINTS: "Points of your own"}
-    name = _choice("energy", "Energy", (*energies.names(), FORMULA, POINTS), titles, _changed)
+    name = _choice("energy", "Energy", _changed)
     if name == FORMULA:
         return _formula_controls()
     if name == POINTS:
@@ -156,8 +177,7 @@ def _points_controls() -> str:
 
 def sampler_controls() -> str:
     """Choose the sampler; its configuration."""
-    titles = {name: samplers.get_class(name).title for name in samplers.names()}
-    name = _choice("sampler", "Sampler", samplers.names(), titles, _changed)
+    name = _choice("sampler", "Sampler", _changed)
     cls = samplers.get_class(name)
     values = declared_controls(PREFIX, cls)
     if has_advanced(cls):
@@ -168,8 +188,7 @@ def sampler_controls() -> str:
 
 def rule_controls(energy: str, sampler: str) -> str:
     """Choose the step-size rule and the step size; its configuration."""
-    titles = {name: steps.get_class(name).title for name in steps.names()}
-    name = _choice("step", "Step-size rule", steps.names(), titles, None)
+    name = _choice("step", "Step-size rule")
     suggested = suggested_step_size(make_energy(energy), samplers.get(**json.loads(sampler)))
     if st.session_state.get(key("h"), 0) is None:
         st.session_state[key("h")] = suggested

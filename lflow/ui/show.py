@@ -37,7 +37,7 @@ def _stores() -> tuple[Store, Store, Store]:
 def edge(request: Request) -> None:
     """The step size against the sampler's stability edge, under the control."""
     text, above = explain.edge_note(request.parts())
-    st.caption(f":red[{text}]" if above else text)
+    st.markdown(f":small[:red[{text}]]" if above else f":small[{text}]")
 
 
 def refused(error: ValueError) -> None:

@@ -1,0 +1,387 @@
+"""What every energy owes: its gradient, its bounds, its exact draws, and what else it claims to know.
+
+Draws are compared with exp(-U/T) cell by cell: 40,000 of them, a few hundred cells. Draws 5 % too wide or
+moved by a twentieth of the bounds fail the same comparison.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lflow import energies
+from lflow.energies import Energy
+from lflow.energies.base import registry
+from lflow.energies.grid import cell_centres, density_on_grid
+from tests.statistics import (
+    LIMIT,
+    cell_counts,
+    cell_probabilities,
+    chi_square_z,
+    largest,
+    z_of_mean,
+    z_of_two_samples,
+    z_of_variance,
+)
+
+NAMES = energies.names()
+VARIANTS: dict[str, Callable[[], Energy]] = {name: lambda name=name: energies.get(name) for name in NAMES} | {
+    "narrow turned gaussian": lambda: energies.get("gaussian", condition_number=100.0, angle=30.0),
+    "gaussian in 5 dimensions": lambda: energies.get("gaussian", dim=5, condition_number=10.0, angle=-50.0),
+    "uneven grid mixture": lambda: energies.get(
+        "gaussian_mixture", num_modes=7, layout="grid", weight_ratio=20.0, radius=3.0
+    ),
+    "random mixture": lambda: energies.get("gaussian_mixture", num_modes=5, layout="random", std=1.0),
+    "student_t in 4 dimensions": lambda: energies.get("student_t", dim=4, dof=5.0),
+    "two wide rings": lambda: energies.get("rings", num_rings=2, width=0.5, spacing=1.5),
+    "other pinwheel": lambda: energies.get("pinwheel", num_arms=3, twist=-1.0),
+    "long banana": lambda: energies.get("banana", bend=1.0, scale=3.0),
+    "funnel in 3 dimensions": lambda: energies.get("funnel", dim=3, scale=1.0),
+    "tilted well in 3 dimensions": lambda: energies.get("double_well", dim=3, tilt=1.0),
+    "quartic in 1 dimension": lambda: energies.get("quartic", dim=1, scale=3.0),
+    "logistic in 4 dimensions": lambda: energies.get("logistic_regression", dim=4),
+    "callable": lambda: energies.from_callable(lambda x: x.cosh().sum(1), dim=3, bounds=((-2, 2),) * 3),
+    "expression": lambda: energies.from_expression("x**2 + (y-1)**4 + sin(x*y)/2"),
+    "points": lambda: energies.from_points(np.random.default_rng(0).normal(size=(60, 2)) * [1.0, 3.0]),
+}
+PLANAR = ["narrow turned gaussian", "uneven grid mixture", "two wide rings", "long banana", "points"]
+LINES = ["gaussian", "student_t", "double_well", "quartic", "logistic_regression"]
+every_energy = pytest.mark.parametrize("make", VARIANTS.values(), ids=VARIANTS.keys())
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def scattered(U: Energy, n: int = 48) -> Tensor:
+    """Points of float64, half of them in the bounds and half in a box twice as wide, and the origin."""
+    low, high = torch.tensor(U.bounds, dtype=torch.float64).T
+    unit = torch.rand(n, U.dim, generator=generator(), dtype=torch.float64)
+    unit[n // 2 :] = 2 * unit[n // 2 :] - 0.5
+    return torch.cat([low + (high - low) * unit, torch.zeros(1, U.dim, dtype=torch.float64)])
+
+
+def assert_close(found: Tensor, expected: Tensor, tolerance: float = 1e-9) -> None:
+    scale = expected.abs().flatten(1).amax(1).clamp_min(1.0) if expected.ndim > 1 else expected.abs() + 1
+    assert (found - expected).abs().flatten(1 if expected.ndim > 1 else 0).le(
+        tolerance * scale.reshape(-1, *[1] * min(1, expected.ndim - 1))
+    ).all()
+
+
+# Values and gradients
+
+
+@every_energy
+def test_gradient_is_that_of_the_value(make: Callable[[], Energy]) -> None:
+    U = make()
+    x = scattered(U).requires_grad_()
+    (automatic,) = torch.autograd.grad(U(x).sum(), x)
+    assert automatic.isfinite().all()
+    points = x.detach()
+    value, grad = U.value_and_grad(points)
+    assert_close(U.grad(points), automatic)
+    assert_close(grad, automatic)
+    assert_close(value, U(points), 1e-12)
+    assert_close(U.score(points), -automatic)
+    assert_close(torch.func.grad(lambda p: U(p).sum())(points), automatic)
+    with pytest.raises(AssertionError):
+        assert_close(1.0001 * U.grad(points), automatic)
+
+
+@every_energy
+def test_second_derivatives_by_every_road(make: Callable[[], Energy]) -> None:
+    """A fresh energy first used inside a transform, its Hessian-vector product by jvp of the score."""
+    U = make()
+    x = scattered(make(), 8)[:8]
+    hessian = torch.func.vmap(torch.func.hessian(lambda point: U(point[None])[0]))(x)
+    direction = torch.randn(x.shape, generator=generator(1), dtype=x.dtype)
+    product = torch.einsum("nij,nj->ni", hessian, direction)
+    with torch.no_grad():
+        _, by_jvp = torch.func.jvp(U.score, (x,), (direction,))
+    start = x.clone().requires_grad_()
+    (by_graph,) = torch.autograd.grad((U.grad(start) * direction).sum(), start)
+    assert_close(-by_jvp, product, 1e-7)
+    assert_close(by_graph, product, 1e-7)
+
+
+@every_energy
+def test_shapes_types_and_purity(make: Callable[[], Energy]) -> None:
+    U = make()
+    with torch.inference_mode():
+        U(scattered(U))  # what is kept from here must serve elsewhere
+    for dtype in (torch.float32, torch.float64):
+        x = scattered(U).to(dtype)
+        before = x.clone()
+        value, grad = U.value_and_grad(x)
+        assert (value.shape, value.dtype) == ((len(x),), dtype)
+        assert (grad.shape, grad.dtype) == (x.shape, dtype)
+        assert not value.requires_grad
+        assert not grad.requires_grad
+        assert torch.equal(x, before)
+        point = x.requires_grad_()
+        assert torch.autograd.grad(U.grad(point).sum(), point, allow_unused=True)[0] is not None
+    single, double = scattered(U).float()[:24], scattered(U).float()[:24].double()
+    assert_close(U(single).double(), U(double), 2e-5)
+    assert_close(U.grad(single).double(), U.grad(double), 2e-4)
+
+
+# Exact draws
+
+
+def compare_with_density(U: Energy, temperature: float, fine: int = 16) -> tuple[float, float, float]:
+    """z of the draws, of draws 5 % too wide, and of draws moved by a twentieth of the bounds."""
+    cells = 20 if U.dim == 2 else 200
+    p = cell_probabilities(U, U.bounds, cells, fine, temperature)
+    draws = U.sample(40_000, generator(1), temperature)
+    low, high = torch.tensor(U.bounds).T
+    wider, moved = draws.mean(0) + 1.05 * (draws - draws.mean(0)), draws + 0.05 * (high - low)
+    z = [chi_square_z(cell_counts(x, U.bounds, cells), p) for x in (draws, wider, moved)]
+    return z[0], z[1], z[2]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("name", [*NAMES, *PLANAR])
+def test_draws_in_the_plane(name: str, temperature: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A quarter of the cells: quicker, and still far below what 40,000 draws can see.
+    monkeypatch.setattr(registry.get_class("rings").__bases__[0], "grid_size", 384)
+    right, wider, moved = compare_with_density(VARIANTS[name](), temperature)
+    assert abs(right) < LIMIT < min(wider, moved)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("name", LINES)
+def test_draws_on_a_line(name: str, temperature: float) -> None:
+    right, wider, moved = compare_with_density(energies.get(name, dim=1), temperature)
+    assert abs(right) < LIMIT < min(wider, moved)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_draws_in_many_dimensions(temperature: float) -> None:
+    """10,000 draws; variances to 1.4 %, so that 10 % off is seen."""
+    T, n = temperature, 10_000
+    U = energies.get("gaussian", dim=10, condition_number=100.0, angle=30.0)
+    draws = U.sample(n, generator(), T).double()
+    turned = draws @ torch.linalg.eigh(U.covariance).eigenvectors
+    expected = T * torch.linalg.eigvalsh(U.covariance)
+    assert largest(z_of_variance(turned, expected)) < LIMIT < largest(z_of_variance(turned, 1.1 * expected))
+    student = energies.get("student_t", dim=4, dof=21.0)
+    dof = (21 + 4) / T - 4
+    draws = student.sample(n, generator(), T)
+    expected = 21 / (dof - 2)
+    assert largest(z_of_variance(draws, expected)) < LIMIT < largest(z_of_variance(draws, 1.1 * expected))
+    funnel = energies.get("funnel", dim=3, scale=1.0).sample(n, generator(), T).double()
+    v = funnel[:, 2]
+    assert abs(float(z_of_mean(v, T - 1))) < LIMIT < abs(float(z_of_mean(v, T - 0.9)))
+    assert largest(z_of_variance(funnel[:, :2] * torch.exp(-v / 2)[:, None], T)) < LIMIT
+    quartic = energies.get("quartic", dim=3, scale=2.0).sample(n, generator(), T)
+    assert largest(z_of_mean(2 * quartic**4, T / 4)) < LIMIT < largest(z_of_mean(2 * quartic**4, 1.1 * T / 4))
+    well = energies.get("double_well", dim=3).sample(n, generator(), T)
+    assert largest(z_of_variance(well[:, 1:], T)) < LIMIT < largest(z_of_variance(well[:, 1:], 1.1 * T))
+
+
+def test_draws_are_refused_where_there_are_none() -> None:
+    with pytest.raises(ValueError, match="no exact sampler in 3 dimensions"):
+        energies.from_callable(lambda x: x.square().sum(1), dim=3).sample(5)
+    assert not energies.get("logistic_regression", dim=3).has_exact_sampler
+    for name in NAMES:
+        for temperature in (0.0, -1.0, math.nan):
+            with pytest.raises(ValueError, match="temperature above 0"):
+                energies.get(name).sample(5, temperature=temperature)
+    with pytest.raises(ValueError, match="no finite mass at temperature 2"):
+        energies.get("student_t", dof=1.0).sample(5, temperature=2.0)
+
+
+@every_energy
+def test_draws_and_starts_follow_the_generator(make: Callable[[], Energy]) -> None:
+    U = make()
+    draw = [U.initial, U.sample] if U.has_exact_sampler else [U.initial]
+    for function in draw:
+        first, again, other = (function(50, generator(seed)) for seed in (1, 1, 2))
+        assert (first.shape, first.dtype) == ((50, U.dim), torch.float32)
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+        assert function(0, generator()).shape == (0, U.dim)
+    start = U.initial(5_000, generator())
+    if U.start is None:
+        low, high = torch.tensor(U.bounds).T
+        assert ((start >= low) & (start <= high)).all()
+        assert largest(z_of_mean(start, (low + high).double() / 2)) < LIMIT
+    else:
+        mean, std = U.start
+        assert largest(z_of_mean(start, torch.tensor(mean).double())) < LIMIT
+        assert largest(z_of_variance(start, std**2, torch.tensor(mean))) < LIMIT
+
+
+# What an energy claims to know
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bounds_hold_the_mass(name: str) -> None:
+    """98 % of it at least (the funnel 98.7, Student's t 99.3, the others 99.6 and more)."""
+    U = energies.get(name)
+    draws, (low, high) = U.sample(20_000, generator()), torch.tensor(U.bounds).T
+    inside = float(((draws >= low) & (draws <= high)).all(1).double().mean())
+    assert inside > {"funnel": 0.98, "student_t": 0.99}.get(name, 0.995)
+
+
+def numerical_log_z(U: Energy) -> float:
+    """log ∫ exp(-U) by midpoints, spectrally exact on smooth peaks; tails by a change of variables."""
+    t = torch.linspace(-12, 12, 1201, dtype=torch.float64)
+    if U.config()["name"] == "student_t":  # x = sinh t along the radius, and the sphere's surface
+        radius, sphere = t.sinh().abs(), 2 * math.pi ** (U.dim / 2) / math.gamma(U.dim / 2)
+        points = torch.cat([radius[:, None], torch.zeros(len(t), U.dim - 1)], 1)
+        return float(torch.log(0.5 * sphere * (torch.exp(-U(points)) * radius ** (U.dim - 1) * t.cosh()).sum() * 0.02))
+    if U.config()["name"] == "funnel":  # x = u exp(v/2)
+        u, v = torch.cartesian_prod(t[::4], t).T
+        return float(torch.log((torch.exp(v / 2 - U(torch.stack([u * torch.exp(v / 2), v], 1)))).sum() * 0.08 * 0.02))
+    box = [(low - (high - low) / 2, high + (high - low) / 2) for low, high in U.bounds]
+    points = torch.cartesian_prod(*cell_centres(box, 800 if U.dim == 2 else 20_000)).reshape(-1, U.dim)
+    volume = math.prod(high - low for low, high in box) / len(points)
+    return float(torch.logsumexp(-U(points), 0)) + math.log(volume)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *PLANAR, "other pinwheel", "random mixture", "quartic in 1 dimension"])
+def test_log_z(name: str) -> None:
+    U = VARIANTS[name]()
+    if U.log_z is not None:
+        assert numerical_log_z(U) == pytest.approx(U.log_z, abs=2e-4)
+    else:
+        assert name in ("two_moons", "logistic_regression", "checkerboard", "double_well", "muller_brown")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_modes_are_minima(name: str) -> None:
+    """The energy rises all around each mode; by overlap or rounding it may be off by 0.1 widths."""
+    U = energies.get(name)
+    if U.modes is None:
+        return
+    assert U.modes.shape[1] == U.dim
+    around = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.7, 0.7], [-0.7, -0.7]])
+    width = U.curvature**-0.5
+    for mode in U.modes:
+        assert (U(mode + 0.5 * width * around) > U(mode[None])).all()
+        assert float(U.grad(mode[None].double()).norm()) < 0.1 / width
+        assert not (U(mode + 0.5 * width + 0.5 * width * around) > U(mode[None] + 0.5 * width)).all()
+
+
+def test_modes_of_the_tilted_well() -> None:
+    for tilt, count in ((0.0, 2), (2.0, 2), (5.0, 1), (-5.0, 1)):
+        U = energies.get("double_well", tilt=tilt)
+        assert U.modes is not None
+        assert len(U.modes) == count
+        assert float(U.grad(U.modes.double()).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("dim", [1, 2, 7])
+@pytest.mark.parametrize("condition_number", [1.0, 30.0, 1e6])
+@pytest.mark.parametrize("angle", [0.0, 35.0])
+def test_curvature_and_spectrum_of_a_gaussian(dim: int, condition_number: float, angle: float) -> None:
+    U = energies.get("gaussian", dim=dim, condition_number=condition_number, angle=angle)
+    hessian = torch.func.hessian(lambda p: U(p[None])[0])(torch.ones(dim, dtype=torch.float64))
+    spectrum = torch.linalg.eigvalsh(hessian)
+    assert float(spectrum[-1]) == pytest.approx(U.curvature, rel=1e-9)
+    assert float(spectrum[0]) == pytest.approx(1.0, rel=1e-6)
+    assert Energy.curvature.func(U) == pytest.approx(U.curvature, rel=1e-6)  # type: ignore[attr-defined]
+
+
+def test_curvature_elsewhere() -> None:
+    assert energies.get("gaussian_mixture").curvature == pytest.approx(4.0, rel=0.05)
+    t = energies.get("student_t")
+    at_origin = torch.func.hessian(lambda p: t(p[None])[0])(torch.zeros(2, dtype=torch.float64))
+    assert float(at_origin[0, 0]) == pytest.approx(t.curvature)
+    # 12 a x² in the well, and the largest x² that 99 % of draws reach.
+    assert 8 * 3 < energies.get("double_well").curvature < 12 * 3 * 2.2**2
+
+
+# Energies with data, and energies of one's own
+
+
+def test_stochastic_gradient_is_unbiased() -> None:
+    """100,000 minibatches of 32: standard error about 0.4 %, so that a scale 10 % off is seen."""
+    U = energies.get("logistic_regression", dim=3)
+    x = torch.tensor([[-1.0, 0.5, 2.0]])
+    estimate = U.stochastic_grad(x.expand(100_000, 3), 32, generator())  # type: ignore[attr-defined]
+    exact = U.grad(x.double())[0]
+    assert largest(z_of_mean(estimate, exact)) < LIMIT
+    prior = x[0].double() / 9
+    assert largest(z_of_mean(prior + 1.1 * (estimate - prior), exact)) > LIMIT
+    whole = (torch.arange(569)[None] + 0.5) / 569
+    assert_close(U.stochastic_grad(x.double(), uniform=whole.double()), exact[None])  # type: ignore[attr-defined]
+    last = torch.full((1, 4), 1 - 2.0**-24)  # the largest number that torch.rand gives
+    assert U.stochastic_grad(x, uniform=last).isfinite().all()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_logistic_regression_agrees_with_sklearn(scale: float) -> None:
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.linear_model import LogisticRegression
+
+    U = energies.get("logistic_regression", dim=4, prior_scale=scale)
+    features, target = load_breast_cancer(return_X_y=True)
+    chosen = features[:, [0, 1, 4, 5]]
+    standard = (chosen - chosen.mean(0)) / chosen.std(0, ddof=1)
+    model = LogisticRegression(C=scale**2, fit_intercept=False, tol=1e-10, max_iter=1000).fit(standard, target)
+    mode = torch.from_numpy(model.coef_)
+    assert float(U.grad(mode).abs().max()) < 1e-3
+    assert float(U.grad(1.01 * mode).abs().max()) > 0.1
+    low, high = torch.tensor(U.bounds).T
+    assert torch.allclose((low + high)[None].double() / 2, mode, atol=1e-3)
+
+
+def test_from_callable_checks_what_it_is_given() -> None:
+    def half_square(x: Tensor) -> Tensor:
+        return x.square().sum(1) / 2
+
+    U = energies.from_callable(half_square, dim=2, bounds=((-4, 4), (-3, 3)))
+    assert U.bounds == ((-4.0, 4.0), (-3.0, 3.0))
+    right = energies.get("gaussian").sample(20_000, generator(1))
+    inside = right[(right.abs() < torch.tensor([6.0, 6.0])).all(1)]
+    assert z_of_two_samples(U.sample(20_000, generator()), inside) < LIMIT
+    assert z_of_two_samples(1.05 * U.sample(20_000, generator()), inside) > LIMIT
+    for wrong in (lambda x: x, lambda x: x.square().sum(0), lambda x: x.square().sum(1, keepdim=True), torch.sum):
+        with pytest.raises(ValueError, match=r"must map \(n, 2\) to \(n,\)"):
+            energies.from_callable(wrong, dim=2)
+    for bounds in (((-4, 4),), ((4, -4), (-4, 4)), ((-4, math.inf), (-4, 4))):
+        with pytest.raises(ValueError, match="bounds must be 2 pairs"):
+            energies.from_callable(half_square, dim=2, bounds=bounds)
+
+
+def test_from_expression_has_the_closed_form() -> None:
+    U = energies.from_expression("x**2 + (y-1)**4 + x*y")
+    x = scattered(U)
+    closed = torch.stack([2 * x[:, 0] + x[:, 1], 4 * (x[:, 1] - 1) ** 3 + x[:, 0]], 1)
+    assert_close(U.grad(x), closed)
+    with pytest.raises(ValueError, match="not"):
+        energies.from_expression("__import__('os')")
+
+
+def test_from_points_is_a_density() -> None:
+    U = VARIANTS["points"]()
+    wide = energies.from_points(np.random.default_rng(0).normal(size=(60, 2)) * [1.0, 3.0], bandwidth=2.0)
+    assert numerical_log_z(U) == pytest.approx(0.0, abs=1e-6)
+    assert numerical_log_z(wide) == pytest.approx(0.0, abs=1e-6)
+    for wrong in (np.zeros((20, 3)), np.full((20, 2), np.nan), np.zeros(20)):
+        with pytest.raises(ValueError, match="points must be finite and of shape"):
+            energies.from_points(wrong)
+
+
+def test_density_on_a_grid_is_normalised_and_oriented() -> None:
+    U = energies.get("gaussian", condition_number=4.0)
+    density = density_on_grid(U, ((-8.0, 8.0), (-6.0, 6.0)), 160)
+    x, y = cell_centres(((-8.0, 8.0), (-6.0, 6.0)), 160)
+    assert float(density.sum()) * 0.1 * 0.075 == pytest.approx(1.0, abs=1e-12)
+    exact = torch.exp(-(x[:, None] ** 2) / 2 - 2 * y**2) / math.pi
+    assert float((density - exact).abs().max()) < 1e-6
+    assert float((density.T - exact).abs().max()) > 0.1
+
+
+def test_the_measures_themselves() -> None:
+    """10,000 normal draws against their own law, and against one 5 % wider or 0.06 to the side."""
+    x = torch.randn(10_000, 2, generator=generator(3), dtype=torch.float64)
+    y = torch.randn(10_000, 2, generator=generator(4), dtype=torch.float64)
+    assert largest(z_of_mean(x, 0.0)) < LIMIT < largest(z_of_mean(x, 0.06))
+    assert largest(z_of_variance(x, 1.0)) < LIMIT < largest(z_of_variance(x, 1.05**2))
+    assert z_of_two_samples(x, y) < LIMIT < z_of_two_samples(x, 1.1 * y)
