@@ -134,11 +134,11 @@ def add_parameters(
 
 
 def _help(parameter: Parameter) -> str:
-    facts = [parameter.unit] if parameter.unit else []
-    if parameter.low is not None:
-        upper = "or more" if parameter.high is None else f"to {parameter.high:g}"
-        facts.append(f"{parameter.low:g} {upper}")
-    return f"{parameter.help} ({', '.join([*facts, f'default {parameter.default}'])})".replace("%", "%%")
+    low, high, unit = parameter.low, parameter.high, parameter.unit and f" {parameter.unit}"
+    span = (
+        "" if low is None else f"{low:g} or more{unit}, " if high is None else f"{low:g} to {high:g}{unit}, "
+    )
+    return f"{parameter.help} ({span}default {parameter.default})".replace("%", "%%")
 
 
 def _parse(parameter: Parameter) -> Callable[[str], Any]:
@@ -158,10 +158,9 @@ def given(arguments: Arguments, role: str, owner: Any) -> dict[str, Any]:
     for pair in getattr(arguments, f"{role}_param"):
         name, equals, text = pair.partition("=")
         name = name.strip().replace("-", "_")
-        if not equals:
-            raise ValueError(f"--{role}-param takes name=value, got {pair!r}")
-        if name not in known:
-            raise ValueError(f"{owner.name} has no parameter {name!r}; it has: {', '.join(known) or 'none'}")
+        if not equals or name not in known:
+            has = ", ".join(known) or "no parameters"
+            raise ValueError(f"--{role}-param takes name=value, got {pair!r}; {owner.name} has: {has}")
         if name in values:
             raise ValueError(f"{owner.name}: {name} is given twice")
         values[name] = known[name].parse(text.strip())
@@ -388,16 +387,13 @@ def _run_app(arguments: Arguments) -> int:
     url = f"http://127.0.0.1:{arguments.port}"
     show(arguments, {"url": url}, f"lflow runs at {url}; Ctrl-C ends it")
     app = subprocess.Popen(command, stdout=sys.stderr if arguments.json else None)
-    earlier = signal.signal(signal.SIGTERM, lambda *_: app.terminate())
-    try:
-        while True:
-            try:
-                code = app.wait()
-                return code if code >= 0 else 128 - code  # as a shell counts signals
-            except KeyboardInterrupt:  # the terminal has told the app too: let it end
-                continue
-    finally:
-        signal.signal(signal.SIGTERM, earlier)
+    signal.signal(signal.SIGTERM, lambda *_: app.terminate())
+    while True:
+        try:
+            code = app.wait()
+            return code if code >= 0 else 128 - code  # as a shell counts signals
+        except KeyboardInterrupt:  # the terminal has told the app too: let it end
+            continue
 
 
 COMMANDS = {

@@ -21,20 +21,15 @@ lab.preset_bar()
 
 controls, picture = st.columns([1, 3.2], gap="medium")
 with controls:
-    try:
-        energy = lab.energy_controls()
-        sampler = lab.sampler_controls()
-        rule = lab.rule_controls(energy, sampler)
-        values = lab.run_controls() | {"seed": seed}
-        with_flow = lab.flow_control()
-        more = lab.continued(energy, sampler, rule, values)
-        request = Request(energy, sampler, rule, Settings(**values, more=more))
-        show.edge(request)
-    except ValueError as error:
-        request, refusal = None, error
+    energy, refusal = lab.energy_controls()
+    sampler = lab.sampler_controls()
+    rule = lab.rule_controls(energy, sampler)
+    values = lab.run_controls() | {"seed": seed}
+    with_flow = lab.flow_control()
+    more = lab.continued(energy, sampler, rule, values)
 
 with picture:
-    if request is None:
+    if refusal is not None:
         show.refused(refusal)
     else:
-        show.run_and_play(request, with_flow)
+        show.run_and_play(Request(energy, sampler, rule, Settings(**values, more=more)), with_flow, controls)

@@ -85,5 +85,3 @@ def chi_square_z(counts: Tensor, probabilities: Tensor) -> float:
     statistic = ((found - total * p).square() / (total * p)).sum()
     variance = 2 * (k - 1) + ((1 / p).sum() - k * k - 2 * k + 2) / total
     return float((statistic - (k - 1)) / variance.sqrt())
-
-

@@ -34,6 +34,8 @@ class Energy(Declared):
     dim: int
     log_z: float | None = None
     """log ∫ exp(-U), where it is known."""
+    cost: float = 1.0
+    """Time that a gradient takes, roughly, in units of a simple closed form's."""
     has_data: bool = False
     """Whether `stochastic_grad` estimates the gradient from a minibatch."""
     start: tuple[tuple[float, ...], float] | None = None

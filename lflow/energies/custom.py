@@ -54,6 +54,10 @@ class FromPoints(Energy):
         cloud = PointCloud(torch.tensor(self.points, dtype=torch.float64), self.bandwidth)
         object.__setattr__(self, "cloud", cloud)
 
+    @property
+    def cost(self) -> float:  # type: ignore[override]
+        return max(1.0, len(self.points) / 33)
+
     cloud: PointCloud = field(init=False, repr=False, compare=False)
 
     @property

@@ -27,6 +27,7 @@ class LogisticRegression(Energy):
     formula = r"U(w) = \sum_i \log\left(1 + e^{-y_i\, w \cdot z_i}\right) + |w|^2 / 2 s^2"
     has_data = True
     grid_size = 256
+    cost = 50.0
 
     prior_scale: float = param(3.0, 0.1, 100.0, log=True, shown=(0.3, 10.0), help="s, width of the prior")
     dim: int = param(2, 1, 10, shown=(1, 2), advanced=True, help="number of features")
@@ -36,15 +37,12 @@ class LogisticRegression(Energy):
         """y_i z_i, (569, dim), float64: all that the likelihood needs."""
         from sklearn.datasets import load_breast_cancer
 
-        with torch.inference_mode(False):  # kept, so it must serve autograd wherever it was first asked for
-            return self._signed_features(*load_breast_cancer(return_X_y=True))
-
-    def _signed_features(self, features: np.ndarray, target: np.ndarray) -> Tensor:
         features, target = load_breast_cancer(return_X_y=True)
         order = [0, 1, 4, 5, 6, 7, 8, 9, 2, 3]
-        chosen = torch.from_numpy(features[:, order[: self.dim]])
-        standard = (chosen - chosen.mean(0)) / chosen.std(0)
-        return standard * (2 * torch.from_numpy(target).double() - 1)[:, None]
+        with torch.inference_mode(False):  # it is kept, and must serve autograd later
+            chosen = torch.from_numpy(features[:, order[: self.dim]])
+            standard = (chosen - chosen.mean(0)) / chosen.std(0)
+            return standard * (2 * torch.from_numpy(target).double() - 1)[:, None]
 
     @property
     def num_data(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -225,6 +226,10 @@ class Spiral(IsotropicMixture):
         count = max(8, math.ceil(float(length[-1]) / (1.25 * self.width)))
         wanted = torch.linspace(0, float(length[-1]), count, dtype=torch.float64)
         return curve[torch.searchsorted(length, wanted).clamp_max(4095)]
+
+    @cached_property
+    def cost(self) -> float:  # type: ignore[override]
+        return max(1.0, len(self.means) / 10)
 
     @property
     def weights(self) -> Tensor:

@@ -134,8 +134,19 @@ def _choice(what: str, label: str, on_change: Any = None) -> str:
     return chosen
 
 
-def energy_controls() -> str:
-    """Choose the energy; its configuration. ValueError if a formula or a file is not usable."""
+def energy_controls() -> tuple[str, ValueError | None]:
+    """Choose the energy; its configuration, or the last good one and what is wrong with this one."""
+    good = f"{PREFIX}-good-energy"
+    try:
+        config = _energy_config()
+        make_energy(config)
+    except ValueError as error:
+        return st.session_state.get(good, as_json(DEFAULTS["energy"])), error
+    st.session_state[good] = config
+    return config, None
+
+
+def _energy_config() -> str:
     name = _choice("energy", "Energy", _changed)
     if name == FORMULA:
         return _formula_controls()

@@ -21,7 +21,7 @@ from lflow.spec import CONFIG_VERSION, Declared, param
 from lflow.steps import StepRule, check_pair
 
 BUDGET = 100_000_000
-"""Particles × gradient evaluations that a page may ask for in one run."""
+"""Particles × gradient evaluations that a page may ask for in one run, on an energy of cost 1."""
 
 MAX_DIM = 2
 
@@ -32,10 +32,10 @@ FORMULA, POINTS = "from_expression", "from_points"
 class OverBudget(ValueError):
     """A run larger than a page may ask for; `allowed_steps` would fit."""
 
-    def __init__(self, asked: int, allowed_steps: int) -> None:
+    def __init__(self, asked: int, allowed: float, allowed_steps: int) -> None:
         super().__init__(
             f"This run needs {asked / 1e6:,.0f} million particle-gradients, and a page may take "
-            f"{BUDGET / 1e6:,.0f} million."
+            f"{allowed / 1e6:,.0f} million on this energy. Take fewer steps or particles."
         )
         self.allowed_steps = allowed_steps
 
@@ -94,12 +94,12 @@ class Request:
         check_pair(sampler, rule)
         return Parts(energy, sampler, rule)
 
-    def check_budget(self, sampler: Sampler) -> None:
+    def check_budget(self, parts: Parts) -> None:
         """OverBudget if the run is too large for a page."""
-        per_step = max(1, sampler.gradients_per_step) * self.settings.num_chains
-        asked = per_step * self.settings.num_steps
-        if asked > BUDGET:
-            raise OverBudget(asked, max(1, BUDGET // per_step))
+        per_step = max(1, parts.sampler.gradients_per_step) * self.settings.num_chains
+        asked, allowed = per_step * self.settings.num_steps, BUDGET / parts.energy.cost
+        if asked > allowed:
+            raise OverBudget(asked, allowed, max(1, int(allowed // per_step)))
 
     def before_continuing(self) -> Request:
         """The request whose run this one continues."""

@@ -32,7 +32,7 @@ def record_every(settings: Settings) -> int:
 def run(request: Request, results: Store, progress: Callable[[int, int], None] | None = None) -> Result:
     """Simulate a request, or find it in the store. ValueError if it is refused or over the budget."""
     parts = request.parts()
-    request.check_budget(parts.sampler)
+    request.check_budget(parts)
     return results.get(request.key, lambda: _simulate(request, parts, results, progress))
 
 

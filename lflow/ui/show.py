@@ -34,9 +34,8 @@ def _stores() -> tuple[Store, Store, Store]:
     return Store(16), Store(32), Store(16)
 
 
-def edge(request: Request) -> None:
-    """The step size against the sampler's stability edge, under the control."""
-    text, above = explain.edge_note(request.parts())
+def _edge(parts: Parts) -> None:
+    text, above = explain.edge_note(parts)
     st.markdown(f":small[:red[{text}]]" if above else f":small[{text}]")
 
 
@@ -47,12 +46,14 @@ def refused(error: ValueError) -> None:
         player.show(st.session_state[_LAST], key=PLAYER)
 
 
-def run_and_play(request: Request, with_flow: bool) -> None:
-    """Run the request (or find it), play it, and say what was seen."""
+def run_and_play(request: Request, with_flow: bool, beside: st.delta_generator.DeltaGenerator) -> None:
+    """Run the request (or find it), play it, and say what was seen; a note goes beside it."""
     notice = st.empty()
     results, truths, payloads = _stores()
     try:
         parts = request.parts()
+        with beside:
+            _edge(parts)
         if st.session_state.get(_STOPPED) == request.key and request.key not in results:
             notice.info("Stopped. Change a control, or run it again.")
             st.button("Run it again", on_click=_forget_stop)
