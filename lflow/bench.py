@@ -54,7 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
     if min(sizes) < 2 or not turn > 0:
         raise ValueError("--chains takes numbers of at least 2, --turn a positive number of seconds")
     all_threads = torch.get_num_threads()
-    data: dict[str, Any] = {"command": f"python -m lflow bench{' --quick' * quick}", **_circumstances()}
+    flags = [
+        f"--{flag.replace('_', '-')}" for flag in ("quick", "write", "no_compile") if vars(arguments)[flag]
+    ]
+    flags += ["--chains", *map(str, arguments.chains)] if arguments.chains else []
+    flags += ["--turn", f"{arguments.turn:g}"] if arguments.turn else []
+    data: dict[str, Any] = {"command": " ".join(["python -m lflow bench", *flags]), **_circumstances()}
     data["mixture"] = []
     try:
         for threads in sorted({1, all_threads}):
@@ -125,9 +130,13 @@ def _aims(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 # --- the contenders ------------------------------------------------------------------------------------
 
 
+def _target() -> Any:
+    return energies.get("gaussian_mixture")
+
+
 def mixture() -> Callable[[Tensor], Tensor]:
     """The energy of the 8-mode mixture as one would write it down, up to a constant."""
-    target = energies.get("gaussian_mixture")
+    target = _target()
     means, variance = target.means.float(), target.std**2
     return lambda x: -torch.logsumexp(-(x[:, None] - means).square().sum(-1) / (2 * variance), 1)
 
@@ -143,7 +152,7 @@ def plain_autograd(energy: Callable[[Tensor], Tensor], x: Tensor, steps: int) ->
 
 def contenders(chains: int, compiled: bool, peers: bool) -> dict[str, Runner]:
     """ULA on the mixture, from the same cloud of starts, by each of them."""
-    target, energy = energies.get("gaussian_mixture"), mixture()
+    target, energy = _target(), mixture()
     start = target.initial(chains, torch.Generator().manual_seed(0))
 
     def lflow(steps: int, compile: bool = False) -> object:
@@ -179,7 +188,7 @@ def _torchebm(start: Tensor) -> Runner:
 
 def _jax(start: Tensor) -> Runner:
     jax, jnp = import_module("jax"), import_module("jax.numpy")
-    target = energies.get("gaussian_mixture")
+    target = _target()
     means, variance = jnp.asarray(target.means.float().numpy()), target.std**2
 
     def energy(x: Any) -> Any:
@@ -201,12 +210,14 @@ PEERS: dict[str, Callable[[Tensor], Runner]] = {"torchebm": _torchebm, "jax": _j
 
 
 def sampler_rows(turn: float, repetitions: int) -> list[dict[str, Any]]:
-    """Every sampler with its defaults on the mixture, eager, one thread; `per_gradient` is relative to ULA."""
-    target, gradients = energies.get("gaussian_mixture"), {}
+    """Every sampler with its defaults on the mixture, eager; `per_gradient` is relative to ULA."""
+    target, gradients = _target(), {}
     found: dict[str, Runner] = {}
     for name in samplers.names():
-        probe = simulate(target, name, num_steps=10, num_chains=64, record_every=10)
-        gradients[name] = float(probe.gradient_evaluations[-1] - probe.gradient_evaluations[0]) / 10
+        probe = simulate(target, name, num_steps=2, num_chains=64, record_every=1)
+        gradients[name] = int(
+            probe.gradient_evaluations.diff()[-1]
+        )  # the first also counts those of the start
 
         def runner(steps: int, name: str = name) -> object:
             return simulate(target, name, num_steps=steps, num_chains=SAMPLER_CHAINS, record_every=steps)
@@ -261,15 +272,15 @@ def markdown(data: Mapping[str, Any]) -> str:
     lines = [
         "# How fast is sampling?",
         "",
-        f"Written by `{data['command']} --write` on {data['date']}, on {machine['cpu']} ({machine['cores']} cores, "
-        f"{machine['ram_gib']} GiB, {machine['system']}), with {ran}. Load average {data['load_average_before']} "
-        f"before and {data['load_average_after']} after.",
+        f"Measured by `{data['command']}` on {data['date']}, on {machine['cpu']} ({machine['cores']} cores, "
+        f"{machine['ram_gib']} GiB, {machine['system']}), with {ran}.",
+        f"Load average {data['load_average_before']} before and {data['load_average_after']} after.",
         *[f"{name}: not installed." for name in missing],
         "",
         "## ULA on the 8-mode Gaussian mixture",
         "",
-        "Millions of particle-steps a second (median), and the ratio to plain autograd in the same repetition "
-        "(median). JAX fixes its threads at its start, so peers are measured at all threads only.",
+        "Millions of particle-steps a second (median), and the ratio to plain autograd in the same "
+        "repetition (median). JAX fixes its threads at its start, so peers are measured at all threads only.",
         "",
         *_mixture_table(data["mixture"]),
         "",
@@ -279,18 +290,17 @@ def markdown(data: Mapping[str, Any]) -> str:
         "",
         "## Every sampler",
         "",
-        f"Its defaults, on the same mixture; {SAMPLER_CHAINS:,} chains, eager, one thread. The last column is the "
-        "rate of gradients, relative to ULA's.",
+        f"Its defaults, on the same mixture; {SAMPLER_CHAINS:,} chains, eager, one thread. The last column "
+        "is the rate of gradients, relative to ULA's.",
         "",
         "| sampler | M particle-steps/s | gradients a step | M gradients/s | per gradient |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for row in data["samplers"]:
         share = "-" if row["per_gradient"] is None else f"{row['per_gradient']:.2f}×"
-        speed, gradients = row["particle_steps_per_second"] / 1e6, row["gradients_per_second"] / 1e6
-        lines.append(
-            f"| {row['contender']} | {speed:.2f} | {row['gradients_per_step']:g} | {gradients:.2f} | {share} |"
-        )
+        speeds = f"{row['particle_steps_per_second'] / 1e6:.2f}", f"{row['gradients_per_second'] / 1e6:.2f}"
+        cells = row["contender"], speeds[0], str(row["gradients_per_step"]), speeds[1], share
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -73,9 +73,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> Parser:
-    parser = Parser(
-        prog="lflow", allow_abbrev=False, description="Langevin flows on energies, from the command line."
-    )
+    parser = Parser(prog="lflow", allow_abbrev=False, description="Langevin flows from the command line.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, command in COMMANDS.items():
@@ -87,11 +85,9 @@ def _parser(words: Sequence[str]) -> Parser:
     return parser
 
 
-def in_module(help: str, module: str) -> Command:
+def in_module(help: str, name: str) -> Command:
     """A command whose `declare` and `run` live in a module that is loaded when they are needed."""
-    return Command(
-        help, lambda *a: import_module(module).declare(*a), lambda *a: import_module(module).run(*a)
-    )
+    return Command(help, lambda *a: import_module(name).declare(*a), lambda *a: import_module(name).run(*a))
 
 
 def show(arguments: Arguments, data: Mapping[str, Any], text: str) -> None:
@@ -134,11 +130,10 @@ def add_parameters(
 
 
 def _help(parameter: Parameter) -> str:
-    low, high, unit = parameter.low, parameter.high, parameter.unit and f" {parameter.unit}"
-    span = (
-        "" if low is None else f"{low:g} or more{unit}, " if high is None else f"{low:g} to {high:g}{unit}, "
-    )
-    return f"{parameter.help} ({span}default {parameter.default})".replace("%", "%%")
+    low, high = parameter.low, parameter.high
+    span = "" if low is None else f"{low:g} or more, " if high is None else f"{low:g} to {high:g}, "
+    facts = f"{span}default {parameter.default} {parameter.unit}".rstrip()
+    return f"{parameter.help} ({facts})".replace("%", "%%")
 
 
 def _parse(parameter: Parameter) -> Callable[[str], Any]:

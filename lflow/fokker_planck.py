@@ -111,8 +111,7 @@ def solve(
     an energy that is NaN or -inf. Warns (RuntimeWarning) with its size if the time error exceeds the
     tolerance after 6,000 steps.
 
-    Scharfetter and Gummel 1969, IEEE Trans. Electron Devices 16; as one of a family of reversible schemes:
-    Heida, Kantner and Stephan 2021, ESAIM: M2AN 55.
+    (Scharfetter & Gummel 1969, IEEE Trans. Electron Devices 16)
 
     >>> density = solve(U, times=[0.0, 0.5, 2.0], initial=((1.0, -1.0), 0.3), grid=64)
     >>> density.shape, float(density[2].sum() * cell_volume(U, 64))

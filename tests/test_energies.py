@@ -139,7 +139,7 @@ def test_shapes_types_and_purity(make: Callable[[], Energy]) -> None:
 
 
 def compare_with_density(U: Energy, temperature: float, fine: int = 16) -> tuple[float, float, float]:
-    """z of the draws, of draws 5 % too wide (10 % for the heaviest tails), and of draws moved by a twentieth of the bounds."""
+    """z of the draws, of draws 5 % too wide (10 % for the heaviest tails), and of draws moved to the side."""
     cells = 20 if U.dim == 2 else 200
     p = cell_probabilities(U, U.bounds, cells, fine, temperature)
     draws = U.sample(40_000, generator(1), temperature)

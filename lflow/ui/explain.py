@@ -101,7 +101,7 @@ def why(parts: Parts, settings: Settings) -> list[str]:
         said.append(
             "Without an accept step the law that ULA settles into is off by an amount of order h. On a "
             "Gaussian of curvature 1 its variance is 1/(1 - h/2)"
-            + (f", here {number(1 / (1 - h / 2))}." if h < 2 else ", which exists only for h < 2.")
+            + (f", here {1 / (1 - h / 2):.4g}." if h < 2 else ", which exists only for h < 2.")
         )
     if sampler.has_accept_step:
         said.append(

@@ -103,9 +103,7 @@ def _energy(parts: Parts, result: Result, truth: Truth) -> Metric:
         values = parts.energy(some.reshape(-1, 2)).reshape(frames, -1).mean(1)
     lines = () if truth.mean_energy is None else (Line("target", truth.mean_energy),)
     help = f"Mean of U over {some.shape[1]:,} of the particles, and over exact draws."
-    return Metric(
-        "Mean energy", "U", (Series("", values.numpy(), 0),), lines=lines, help=help
-    )
+    return Metric("Mean energy", "U", (Series("", values.numpy(), 0),), lines=lines, help=help)
 
 
 def _acceptance(parts: Parts, result: Result) -> Metric | None:

@@ -234,7 +234,11 @@ def _forgetting(parts: Parts, result: Result) -> None:
         .mark_line(color=colour)
         .encode(
             x=alt.X("lag", title="lag (steps)", axis=alt.Axis(grid=False)),
-            y=alt.Y("autocorrelation", scale=alt.Scale(domainMax=1.0), axis=alt.Axis(grid=False)),
+            y=alt.Y(
+                "autocorrelation",
+                scale=alt.Scale(domain=[min(0.0, float(correlation.min())), 1.0], clamp=True),
+                axis=alt.Axis(grid=False),
+            ),
             strokeDash=alt.StrokeDash("coordinate", legend=alt.Legend(orient="top", title=None)),
         )
         .properties(height=220)
