@@ -19,7 +19,7 @@ _STREAMS = {"primary": 0, "extra": 1, "start": 2}
 
 
 class Draw(NamedTuple):
-    """One extra draw that a sampler asks for: a normal of the state's shape, or uniforms a chain."""
+    """One extra draw: "normal" is (n, *per_chain, *shape) like the state, "uniform" is (n, *per_chain)."""
 
     kind: str
     per_chain: tuple[int, ...] = ()
@@ -89,7 +89,8 @@ class Stream:
 
     def _one(self, x: Tensor, ask: Draw) -> Tensor:
         if ask.kind == "normal":
-            return torch.randn(x.shape, generator=self._extra, device=x.device, dtype=x.dtype)
+            full = (len(x), *ask.per_chain, *x.shape[1:])
+            return torch.randn(full, generator=self._extra, device=x.device, dtype=x.dtype)
         shape = (len(x), *ask.per_chain)
         return torch.rand(shape, generator=self._extra, device=x.device, dtype=x.dtype)
 

@@ -65,6 +65,20 @@ class Energy(Declared):
         """-∇U(x)."""
         return -self.grad(x)
 
+    def hessian_vector(
+        self, x: Tensor, v: Tensor, gradient: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """∇²U(x) v, shape of x, by forward differentiation of the gradient: about two gradients' work.
+
+        `gradient` replaces ∇U by an estimate of it, such as a minibatch's.
+        """
+        gradient = gradient or self.grad
+        if gradient == self.grad and type(self).grad is Energy.grad:
+            # autograd.grad hides the tangent from jvp; the functional gradient does not.
+            gradient = torch.func.grad(lambda point: self(point).sum())
+        product: Tensor = torch.func.jvp(gradient, (x,), (v,))[1]
+        return product
+
     @property
     def modes(self) -> Tensor | None:
         """The centres of the modes, (m, dim), where the energy has several."""
@@ -148,6 +162,15 @@ class Energy(Declared):
 
     def _tables(self) -> tuple[Tensor, ...]:
         return ()
+
+    def constant(self, name: str, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
+        """A constant tensor of a user of the energy, kept per device and type like the energy's own."""
+        kept = self.__dict__.setdefault("_kept_constants", {})
+        key = (name, like.device, like.dtype)
+        if key not in kept:
+            kept[key] = make().to(like)
+        found: Tensor = kept[key]
+        return found
 
 
 def value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

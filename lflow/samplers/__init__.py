@@ -1,6 +1,16 @@
 """How a cloud moves: the samplers by name, one file a family."""
 
-from lflow.samplers import langevin, metropolis, underdamped  # noqa: F401  (they register themselves)
+from lflow.samplers import (  # noqa: F401  (they register themselves)
+    anila,
+    geometry,
+    implicit,
+    langevin,
+    metropolis,
+    midpoint,
+    stein,
+    tempered,
+    underdamped,
+)
 from lflow.samplers.base import Info, Sampler, registry
 
 names = registry.names

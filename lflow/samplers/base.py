@@ -46,7 +46,9 @@ class Sampler(Declared):
     reference: ClassVar[str] = ""
     family: ClassVar[str] = "overdamped"
     """Colour and kinship: overdamped, accept, anisotropic, midpoint, underdamped."""
-    has_accept_step: ClassVar[bool] = False
+    has_accept_step: bool = False
+    follows_flow: ClassVar[bool] = False
+    """Whether it discretises the overdamped flow dX = -∇U dt + √(2T) dW with step h."""
     edge_formula: ClassVar[str] = ""
     """The stability edge as a formula in L, such as 2/L; empty if every step is stable."""
     start_gradients: ClassVar[int] = 0

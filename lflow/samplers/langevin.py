@@ -35,6 +35,7 @@ class ULA(Sampler):
     formula = r"x' = x - h\,\nabla U(x) + \sqrt{2hT}\;\xi"
     reference = "Roberts & Tweedie 1996, Bernoulli 2, 341"
     edge_formula = "2/L"
+    follows_flow = True
 
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> OverdampedState:
         return OverdampedState(x, energy.grad(x))
@@ -48,6 +49,21 @@ class ULA(Sampler):
 
     def stability_edge(self, curvature: float) -> float:
         return 2 / curvature
+
+
+def gradient_draws(energy: Energy, batch_size: int, gradient_noise: float) -> tuple[Draw, ...]:
+    """What an estimate of the gradient draws: a minibatch where there is data, else its Gaussian noise."""
+    if energy.has_data:
+        return (Draw("uniform", (batch_size,)),)
+    return (NORMAL,) if gradient_noise else ()
+
+
+def noisy_gradient(x: Tensor, energy: Energy, draws: tuple[Tensor, ...], gradient_noise: float) -> Tensor:
+    """An unbiased estimate of ∇U(x): of a minibatch, or with Gaussian noise added."""
+    if energy.has_data:
+        return energy.stochastic_grad(x, uniform=draws[0])  # type: ignore[attr-defined, no-any-return]
+    grad = energy.grad(x)
+    return grad + gradient_noise * draws[0] if gradient_noise else grad
 
 
 @registry.register("sgld")
@@ -67,6 +83,7 @@ class SGLD(Sampler):
     formula = r"x' = x - h\,G(x) + \sqrt{2hT}\;\xi, \qquad \mathbb{E}\,G = \nabla U"
     reference = "Welling & Teh 2011, ICML"
     edge_formula = "2/L"
+    follows_flow = True
 
     batch_size: int = param(32, 1, 512, log=True, help="observations in a minibatch, on energies with data")
     gradient_noise: float = param(
@@ -74,22 +91,16 @@ class SGLD(Sampler):
     )
 
     def extra(self, energy: Energy) -> tuple[Draw, ...]:
-        return (Draw("uniform", (self.batch_size,)),) if energy.has_data else (NORMAL,)
-
-    def _gradient(self, x: Tensor, energy: Energy, noise: StepNoise) -> Tensor:
-        (draw,) = noise.extra
-        if energy.has_data:
-            return energy.stochastic_grad(x, uniform=draw)  # type: ignore[attr-defined]
-        return energy.grad(x) + self.gradient_noise * draw
+        return gradient_draws(energy, self.batch_size, self.gradient_noise)
 
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> OverdampedState:
-        return OverdampedState(x, self._gradient(x, energy, noise))
+        return OverdampedState(x, noisy_gradient(x, energy, noise.extra, self.gradient_noise))
 
     def step(
         self, state: OverdampedState, energy: Energy, h: Any, temperature: Any, noise: StepNoise
     ) -> tuple[OverdampedState, Info]:
         x = state.x - h * state.grad + sqrt(2 * h * temperature) * noise.primary
-        grad = self._gradient(x, energy, noise)
+        grad = noisy_gradient(x, energy, noise.extra, self.gradient_noise)
         return OverdampedState(x, grad), Info(gradient_evaluations=1, grad=grad)
 
     def stability_edge(self, curvature: float) -> float:

@@ -88,6 +88,7 @@ class MALA(Sampler):
         r"\alpha = \min\left(1, \tfrac{e^{-U(y)/T}\, q(x|y)}{e^{-U(x)/T}\, q(y|x)}\right)"
     )
     reference = "Roberts & Tweedie 1996, Bernoulli 2, 341"
+    follows_flow = True
     family = "accept"
     has_accept_step = True
     start_gradients = 1

@@ -61,8 +61,7 @@ def _simulate(
 
 def has_flow(parts: Parts, settings: Settings) -> bool:
     """Whether the run discretises the overdamped flow along a clock that is known beforehand."""
-    overdamped = parts.sampler.family == "overdamped" or parts.sampler.name == "mala"
-    return overdamped and parts.rule.kind == "time" and settings.temperature > 0
+    return parts.sampler.follows_flow and parts.rule.kind == "time" and settings.temperature > 0
 
 
 def flow_times(rule: StepRule, steps: Tensor) -> Tensor:
