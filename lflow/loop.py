@@ -160,7 +160,7 @@ class _Run:
             raise ValueError(f"the given noise holds {len(given)} steps; {start.step + num_steps} are needed")
         frames = len(self.frame_steps)
         self.positions = torch.empty((frames, *x.shape), dtype=torch.float32, device=x.device)
-        self.scalars = torch.full((4, frames), torch.nan, dtype=torch.float64, device=x.device)
+        self.scalars = torch.full((4, frames), torch.nan, dtype=torch.float32, device=x.device)
         self.gradients = [0 if start.step == 0 else start.gradient_evaluations]
         self.stream = Stream(start.noise, x.device)
         self.stream.set_state(start.stream)
@@ -179,6 +179,8 @@ class _Run:
         return Carry(state, rule.update(carry.rule_state, info), alive, carry.t + 1), info, h
 
     def _compiled(self) -> Callable[..., Any]:
+        # The step is one code object for all samplers: the default of 8 versions is soon used up.
+        torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
         compiled = torch.compile(self._advance, dynamic=False, fullgraph=True)
 
         def advance(*arguments: Any) -> Any:
@@ -237,8 +239,8 @@ class _Run:
             positions=self.positions[:frames].cpu(),
             steps=torch.tensor(self.frame_steps[:frames]) + start.step,
             gradient_evaluations=torch.tensor(self.gradients),
-            acceptance=scalars[0].float(),
-            step_sizes=scalars[1].float(),
+            acceptance=scalars[0],
+            step_sizes=scalars[1],
             num_diverged=scalars[2].long(),
             num_escaped=scalars[3].long(),
             diverged=(~carry.alive).cpu(),

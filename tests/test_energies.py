@@ -5,7 +5,7 @@ moved by a twentieth of the bounds fail the same comparison.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -53,6 +53,15 @@ VARIANTS: dict[str, Callable[[], Energy]] = {
 PLANAR = ["narrow turned gaussian", "uneven grid mixture", "two wide rings", "long banana", "points"]
 LINES = ["gaussian", "student_t", "double_well", "quartic", "logistic_regression"]
 every_energy = pytest.mark.parametrize("make", VARIANTS.values(), ids=VARIANTS.keys())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine torch waits milliseconds for its threads at each step, and here steps are small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -129,7 +138,7 @@ def test_shapes_types_and_purity(make: Callable[[], Energy]) -> None:
         assert not grad.requires_grad
         assert torch.equal(x, before)
         point = x.requires_grad_()
-        assert torch.autograd.grad(U.grad(point).sum(), point, allow_unused=True)[0] is not None
+        assert U.grad(point).requires_grad
     single, double = scattered(U).float()[:24], scattered(U).float()[:24].double()
     assert_close(U(single).double(), U(double), 2e-5)
     assert_close(U.grad(single).double(), U.grad(double), 2e-4)

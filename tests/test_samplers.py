@@ -28,6 +28,15 @@ EXACT = {"random_walk": 1.0, "mala": 0.7, "hmc": 0.5, "baoab": 1.2}  # steps at 
 ACCEPTING = [name for name in NAMES if samplers.get_class(name).has_accept_step]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine torch waits milliseconds for its threads at each step, and here steps are small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @dataclass(frozen=True)
 class MALAWithoutProposals(MALA):
     """Wrong: accepts by the energies alone, as if its proposal were symmetric."""
@@ -324,6 +333,7 @@ def test_steps_of_a_size_for_each_chain(name: str) -> None:
         alone = StepNoise(noise.primary[one], tuple(extra[one] for extra in noise.extra))
         state, told = sampler.step(sampler.init(x[one], U, alone), U, float(h[chain]), 1.0, alone)
         torch.testing.assert_close(together.x[one], state.x)
+        assert info.acceptance is not None
         torch.testing.assert_close(info.acceptance[one], told.acceptance)
 
 
@@ -332,7 +342,7 @@ def test_steps_of_a_size_for_each_chain(name: str) -> None:
 
 @pytest.fixture
 def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Trace and differentiate as `torch.compile` does, without generating code: seconds instead of minutes."""
+    """Trace and differentiate as `torch.compile` does, but generate no code, which takes minutes."""
     real = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, **options: real(f, **{**options, "backend": "aot_eager"}))
     torch.compiler.reset()

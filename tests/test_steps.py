@@ -1,9 +1,10 @@
 """Each step-size rule against its formula, computed here in numpy, and against the law that it leads to.
 
-Laws are tested on 40,000 chains: a probability of 0.1 to 0.0015, a variance to about 1 %.
+Laws are tested on 30,000 chains: a probability of 0.1 to 0.002, a variance to about 1 %.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ from tests.statistics import LIMIT, largest, z_of_mean, z_of_variance
 NAMES = steps.names()
 N_01 = energies.get("gaussian", dim=1)
 X = torch.tensor([[0.3, -0.2], [3.0, 4.0], [0.0, 0.0]], dtype=torch.float64)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine torch waits milliseconds for its threads at each step, and here steps are small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def sizes(rule: Any, x: Tensor, infos: list[Info]) -> np.ndarray:
@@ -47,10 +57,6 @@ def test_constant() -> None:
 def test_polynomial() -> None:
     found = sizes(steps.get("polynomial", step_size=0.3, power=0.7, offset=20), X, told(50))
     np.testing.assert_allclose(found, 0.3 * (1 + np.arange(51) / 20) ** -0.7, rtol=1e-12)
-    t = np.arange(10_000)
-    h = steps.get("polynomial", power=0.6).step_size_at(torch.tensor(1.0), torch.from_numpy(t), None).numpy()
-    assert h.sum() > 10 * h[:100].sum() / 10, "the sum grows"
-    assert (h**2).sum() < 1.2 * (h[:9000] ** 2).sum(), "the sum of squares settles"
 
 
 def test_cyclical() -> None:
@@ -81,7 +87,7 @@ def test_rmsprop_is_one_size_for_each_coordinate() -> None:
 
 
 def hoffman_gelman(step_size: float, target: float, acceptances: list[float]) -> tuple[list[float], float]:
-    """Algorithm 5 of arXiv 1111.4246 (γ = 0.05, t0 = 10, κ = 0.75): the steps it takes, and the one it keeps."""
+    """Algorithm 5 of arXiv 1111.4246, γ = 0.05, t0 = 10, κ = 0.75: the steps taken, and the one kept."""
     mu, log_average, shortfall = math.log(10 * step_size), 0.0, 0.0
     taken = [step_size]
     for m, acceptance in enumerate(acceptances, 1):
@@ -144,10 +150,13 @@ def test_pairs_that_would_falsify_are_refused_by_name(sampler: str, rule: str) -
         check_pair(samplers.get(sampler), steps.get(rule))
 
 
-def anisotropic(threshold: float, **more: Any) -> Tensor:
+def normal() -> Tensor:
+    return torch.randn(30_000, 1, generator=torch.Generator().manual_seed(1))
+
+
+def anisotropic(threshold: float) -> Tensor:
     rule = steps.get("anisotropic", step_size=0.02, threshold=threshold)
-    init = torch.randn(40_000, 1, generator=torch.Generator().manual_seed(1))
-    return simulate(N_01, "ula", rule, num_steps=600, init=init, record_every=600, **more).positions[-1]
+    return simulate(N_01, "ula", rule, num_steps=600, init=normal(), record_every=600).positions[-1]
 
 
 def law_of_printed_anila(x: np.ndarray, b: float) -> np.ndarray:
@@ -176,25 +185,22 @@ def test_ula_with_the_anisotropic_rule_has_the_law_of_the_printed_anila() -> Non
 
 
 def test_a_huge_threshold_is_ula_itself() -> None:
-    plain = simulate(
-        N_01,
-        "ula",
-        step_size=0.02,
-        num_steps=600,
-        init=torch.randn(40_000, 1, generator=torch.Generator().manual_seed(1)),
-        record_every=600,
-    )
+    plain = simulate(N_01, "ula", step_size=0.02, num_steps=600, init=normal(), record_every=600)
     assert torch.equal(anisotropic(1e6), plain.positions[-1])
 
 
-def test_a_size_for_each_coordinate_keeps_the_law_where_the_memory_is_long() -> None:
-    """RMSprop on variances 1 and 1/100: nearly right with a long memory, and not with a short one."""
-    U = energies.get("gaussian", condition_number=100.0)
-    init = U.sample(20_000, torch.Generator().manual_seed(0))
-    variance = torch.tensor([1.0, 0.01], dtype=torch.float64)
-    ratio = []
-    for decay in (0.999, 0.0):
-        rule = steps.get("rmsprop", step_size=0.02, decay=decay, floor=0.1)
-        x = simulate(U, "ula", rule, init=init, num_steps=500, record_every=500).positions[-1].double()
-        ratio.append((x.square().mean(0) / variance - 1).abs().max())
-    assert float(ratio[0]) < 0.12 < float(ratio[1])
+def test_rmsprop_is_wrong_by_as_much_as_its_memory_is_shorter_than_the_chains() -> None:
+    """Variance on N(0, 1): nearly 1 where v hardly moves; a smaller step makes it worse, not better."""
+    found = []
+    for decay, step_size, num_steps in (
+        (0.999, 0.1, 300),
+        (0.99, 0.1, 300),
+        (0.99, 0.01, 600),
+        (0.0, 0.01, 600),
+    ):
+        rule = steps.get("rmsprop", step_size=step_size, decay=decay)
+        r = simulate(N_01, "ula", rule, init=normal(), num_steps=num_steps, record_every=num_steps)
+        found.append(float(r.positions[-1].double().square().mean()))
+    assert found == sorted(found)
+    assert found[0] < 1.1
+    assert found[2] > 1.25

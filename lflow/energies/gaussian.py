@@ -103,19 +103,20 @@ class IsotropicMixture(Energy):
     def _tables(self) -> tuple[Tensor, ...]:
         means, variance = self.means, self.component_std**2
         constant = self.weights.log() - means.shape[1] / 2 * math.log(2 * math.pi * variance)
-        return means, (means / variance).T.contiguous(), constant - means.square().sum(1) / (2 * variance)
+        return means, means / variance, (constant - means.square().sum(1) / (2 * variance))[:, None]
 
     def _logits(self, x: Tensor) -> Tensor:
-        # log w_k N(x; μ_k, σ²) up to -|x|²/2σ², which all components share.
+        # log w_k N(x; μ_k, σ²) up to -|x|²/2σ², which all components share. (m, n): over a short last axis
+        # torch's softmax is thirty times slower than over the first.
         _, scaled_means, constant = self.tables(x)
-        return torch.addmm(constant, x, scaled_means)
+        return torch.addmm(constant, scaled_means, x.T)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x.square().sum(-1) / (2 * self.component_std**2) - self._logits(x).logsumexp(-1)
+        return x.square().sum(-1) / (2 * self.component_std**2) - self._logits(x).logsumexp(0)
 
     def grad(self, x: Tensor) -> Tensor:
         means, *_ = self.tables(x)
-        expected_mean = self._logits(x).softmax(-1) @ means
+        expected_mean = self._logits(x).softmax(0).T @ means
         return (x - expected_mean) / self.component_std**2
 
     def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
