@@ -50,7 +50,9 @@ class Sampler(Declared):
     follows_flow: ClassVar[bool] = False
     """Whether it discretises the overdamped flow dX = -∇U dt + √(2T) dW with step h."""
     edge_formula: ClassVar[str] = ""
-    """The stability edge as a formula in L, such as 2/L; empty if every step is stable."""
+    """The stability edge as a formula in L, such as 2/L; empty where none is known."""
+    always_stable: ClassVar[bool] = False
+    """Whether every step is stable (the proximal one: on a convex energy)."""
     start_gradients: ClassVar[int] = 0
     """Gradients at the start that the first position depends on, beyond those that the step counts."""
 
@@ -74,7 +76,7 @@ class Sampler(Declared):
         raise NotImplementedError
 
     def stability_edge(self, curvature: float) -> float | None:
-        """The largest stable step on a quadratic of curvature L; None if every step is stable."""
+        """The largest stable step on a quadratic of curvature L; None where none is known, or every one is."""
         return None
 
     def implied_temperature(self, energy: Energy, step_size: float, temperature: float) -> float | None:

@@ -36,6 +36,7 @@ class Mirror(Sampler):
         r"+ \sqrt{2hT}\,[\nabla^2\varphi(x)]^{1/2}\,\xi"
     )
     reference = "Hsieh, Kavis, Rolland & Cevher 2018, arXiv 1802.10174"
+    always_stable = True
 
     domain: str = param("box", choices=("box", "simplex"), help="where the chains live")
     reach: float = param(
@@ -106,8 +107,8 @@ class PreconditionedSGLD(Sampler):
 
     x' = x - h (G ∇U(x) - TΓ) + √(2hTG) ξ,  G = 1/(λ + √v),  v = a v₋ + (1 - a)(∇U)²,  Γ_i = ∂G_i/∂x_i
 
-    Γ_i = -(1 - a) G_i² ∂_i U ∂²_i U/√v_i, the Hessian's diagonal estimated without bias from random signs (one
-    Hessian-vector product, counted as a gradient). The rmsprop rule is the same without Γ. The law is
+    Γ_i = -(1 - a) G_i² ∂_i U ∂²_i U/√v_i, with the Hessian's diagonal estimated without bias from random signs
+    (one Hessian-vector product, counted as a gradient). The rmsprop rule is the same without Γ. The law is
     exact as h → 0 for a = 0; with memory it is off by the part of v that Γ does not see.
     On an energy with data the gradient is a minibatch's, as in SGLD.
     (Li, Chen, Carlson & Carin 2016, arXiv 1512.07666, eq. 4-6)
@@ -145,7 +146,9 @@ class PreconditionedSGLD(Sampler):
         gamma = -(1 - self.decay) * metric.square() * grad * signs * curved / root
         return PreconditionedState(x, grad, mean_square, gamma)
 
-    def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> PreconditionedState:
+    def init(
+        self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0
+    ) -> PreconditionedState:
         return self._at(x, torch.ones_like(x), energy, noise)
 
     def step(

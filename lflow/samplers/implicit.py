@@ -39,6 +39,7 @@ class Proximal(Sampler):
     title = "Proximal"
     formula = r"x' = x - h\,\nabla U(x') + \sqrt{2hT}\;\xi"
     reference = "Bernton 2018, arXiv 1802.08671"
+    always_stable = True
     start_gradients = 1
     follows_flow = True
 
@@ -91,6 +92,7 @@ class TamedULA(Sampler):
     title = "Tamed ULA"
     formula = r"x' = x - \frac{h\,\nabla U(x)}{1 + h\,|\nabla U(x)|} + \sqrt{2hT}\;\xi"
     reference = "Brosse, Durmus, Moulines & Sabanis 2019, arXiv 1710.05559"
+    always_stable = True
     follows_flow = True
 
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> OverdampedState:

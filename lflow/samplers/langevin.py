@@ -61,7 +61,7 @@ def gradient_draws(energy: Energy, batch_size: int, gradient_noise: float) -> tu
 def noisy_gradient(x: Tensor, energy: Energy, draws: tuple[Tensor, ...], gradient_noise: float) -> Tensor:
     """An unbiased estimate of ∇U(x): of a minibatch, or with Gaussian noise added."""
     if energy.has_data:
-        return energy.stochastic_grad(x, uniform=draws[0])  # type: ignore[attr-defined, no-any-return]
+        return energy.stochastic_grad(x, uniform=draws[0])  # type: ignore[attr-defined]
     grad = energy.grad(x)
     return grad + gradient_noise * draws[0] if gradient_noise else grad
 

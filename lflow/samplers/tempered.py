@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lflow.energies.base import Energy
 from lflow.noise import Draw, StepNoise
-from lflow.samplers.base import Info, Sampler, metropolis, per_chain, registry, sqrt, where_accepted
+from lflow.samplers.base import Info, Sampler, metropolis, registry, sqrt, where_accepted
 from lflow.spec import param
 
 
@@ -38,8 +38,12 @@ class Annealed(Sampler):
     reference = "Kirkpatrick, Gelatt & Vecchi 1983, Science 220, 671"
     edge_formula = "2/L"
 
-    heat: float = param(10.0, 1.0, 1e4, log=True, shown=(1.0, 100.0), help="c, first temperature over the last")
-    cooling_steps: int = param(300, 1, 1_000_000, log=True, shown=(10, 5000), help="M, steps until T is reached")
+    heat: float = param(
+        10.0, 1.0, 1e4, log=True, shown=(1.0, 100.0), help="c, first temperature over the last"
+    )
+    cooling_steps: int = param(
+        300, 1, 1_000_000, log=True, shown=(10, 5000), help="M, steps until T is reached"
+    )
 
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> AnnealedState:
         return AnnealedState(x, energy.grad(x), torch.zeros((), dtype=x.dtype, device=x.device))
@@ -111,7 +115,9 @@ class ReplicaExchange(Sampler):
         self, state: ReplicaState, energy: Energy, h: Any, temperature: Any, noise: StepNoise
     ) -> tuple[ReplicaState, Info]:
         xi, accept_uniform, swap_uniform = noise.extra
-        ladder = temperature * self.ratio ** torch.arange(self.num_replicas, device=state.x.device).to(state.x)
+        ladder = temperature * self.ratio ** torch.arange(self.num_replicas, device=state.x.device).to(
+            state.x
+        )
         x = torch.cat([state.x[:, None], state.hot_x], 1)
         value = torch.cat([state.energy[:, None], state.hot_energy], 1)
         grad = torch.cat([state.grad[:, None], state.hot_grad], 1)
@@ -145,13 +151,22 @@ def _reorder(tensor: Tensor, order: Tensor) -> Tensor:
 
 
 def _mala(
-    x: Tensor, value: Tensor, grad: Tensor, energy: Energy, h: Any, ladder: Tensor, xi: Tensor, uniform: Tensor
+    x: Tensor,
+    value: Tensor,
+    grad: Tensor,
+    energy: Energy,
+    h: Any,
+    ladder: Tensor,
+    xi: Tensor,
+    uniform: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One MALA step of every replica at its own temperature; tensors (n, replicas, ...)."""
     rungs = x.shape[:2]
     warmth = ladder.reshape(1, -1, *[1] * (x.ndim - 2))
     y = x - h * grad + sqrt(2 * h * warmth) * xi
-    value_y, grad_y = (part.reshape(*rungs, *part.shape[1:]) for part in energy.value_and_grad(y.flatten(0, 1)))
+    value_y, grad_y = (
+        part.reshape(*rungs, *part.shape[1:]) for part in energy.value_and_grad(y.flatten(0, 1))
+    )
     forward = (y - x + h * grad).square().flatten(2).sum(2)
     backward = (x - y + h * grad_y).square().flatten(2).sum(2)
     accept, probability = metropolis(value - value_y + (forward - backward) / (4 * h), ladder, uniform)

@@ -98,7 +98,9 @@ class OBABO(Sampler):
     edge_formula = "2/√L"
     start_gradients = 1
 
-    friction: float = param(1.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades")
+    friction: float = param(
+        1.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades"
+    )
 
     def extra(self, energy: Energy) -> tuple[Draw, ...]:
         return (NORMAL,)
@@ -144,7 +146,9 @@ class UBU(Sampler):
     family = "underdamped"
     start_gradients = 1
 
-    friction: float = param(2.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades")
+    friction: float = param(
+        2.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades"
+    )
 
     def extra(self, energy: Energy) -> tuple[Draw, ...]:
         return (NORMAL, NORMAL, NORMAL)
@@ -191,7 +195,7 @@ class QuasiSymplectic(Sampler):
 
     One gradient a step. log|det ∂(x',p')/∂(x,p)| = -νdh. On N(0,1) with ν = 1 its variance is 1.0008, 1.0080,
     1.0385 at h = 0.1, 0.3, 0.6.
-    (Milstein & Tretyakov 2003, IMA J. Numer. Anal. 23, 593; the integrator of Wang & Delingette, arXiv 2009.01675)
+    (Milstein & Tretyakov 2003, IMA J. Numer. Anal. 23, 593; used by Wang & Delingette, arXiv 2009.01675)
     """
 
     title = "Quasi-symplectic"

@@ -86,7 +86,7 @@ def _number(key: str, parameter: Parameter, label: str, on_change: Changed) -> i
     value = right.number_input(
         label,
         min_value=as_type(parameter.low),
-        max_value=as_type(parameter.high),
+        max_value=None if parameter.high == float("inf") else as_type(parameter.high),
         value=as_type(parameter.default),
         step=_step(parameter),
         format="%d" if parameter.kind is int else "%.4g",

@@ -52,7 +52,9 @@ def edge_note(parts: Parts) -> tuple[str, bool]:
                 f"{title} accepts or refuses each step: too large a step is refused, never unstable.",
                 False,
             )
-        return f"{title} is stable at every step size.", False
+        if parts.sampler.always_stable:
+            return f"{title} is stable at every step size.", False
+        return f"No stability edge is known for {title}.", False
     relation = f"{h / edge:.2g} of" if h <= edge else f"{h / edge:.2g} times"
     return (
         f"{title} is stable below {parts.sampler.edge_formula} = {number(edge)} here; h is {relation} that.",
