@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lflow import __version__, energies, samplers, simulate
+from lflow import __version__, energies, mixing, samplers, simulate
 from lflow.cli import show
 
 PLAIN, EAGER, COMPILED = "plain autograd", "lflow", "lflow compiled"
@@ -32,6 +32,8 @@ STEP_SIZE = 0.05
 AIM_CHAINS = 10_000
 AIMS = {EAGER: 1.1, COMPILED: 3.0}
 SAMPLER_CHAINS = 2000
+# A gradient of any sampler should take at most this many of ULA's.
+COST_AIM = 1.5
 
 Runner = Callable[[int], object]
 """Takes that many steps."""
@@ -72,7 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
                     {"threads": threads, "chains": chains, **row} for row in _rows(rates, PLAIN)
                 ]
         torch.set_num_threads(1)
+        print("every sampler ...", file=sys.stderr, flush=True)
         data["samplers"] = sampler_rows(turn / 2, repetitions)
+        print("mixing ...", file=sys.stderr, flush=True)
+        data["mixing"] = mixing.rows(
+            max(40, min(4000, int(10_000 * turn))), mixing.SHARES[:: 2 if quick else 1]
+        )
     finally:
         torch.set_num_threads(all_threads)
     data["aims"] = _aims(data["mixture"])
@@ -210,7 +217,10 @@ PEERS: dict[str, Callable[[Tensor], Runner]] = {"torchebm": _torchebm, "jax": _j
 
 
 def sampler_rows(turn: float, repetitions: int) -> list[dict[str, Any]]:
-    """Every sampler with its defaults on the mixture, eager; `per_gradient` is relative to ULA."""
+    """Every sampler with its defaults on the mixture, eager.
+
+    `per_gradient` is its rate of gradients over ULA's, `cost_of_gradient` the time of one over ULA's.
+    """
     target, gradients = _target(), {}
     found: dict[str, Runner] = {}
     for name in samplers.names():
@@ -229,6 +239,7 @@ def sampler_rows(turn: float, repetitions: int) -> list[dict[str, Any]]:
         row["gradients_per_step"] = each
         row["gradients_per_second"] = each * row["particle_steps_per_second"]
         row["per_gradient"] = each * row["ratio"] / gradients["ula"] or None
+        row["cost_of_gradient"] = 1 / row["per_gradient"] if row["per_gradient"] else None
     return rows
 
 
@@ -291,17 +302,33 @@ def markdown(data: Mapping[str, Any]) -> str:
         "## Every sampler",
         "",
         f"Its defaults, on the same mixture; {SAMPLER_CHAINS:,} chains, eager, one thread. The last column "
-        "is the rate of gradients, relative to ULA's.",
+        f"is the time that a gradient costs, with all around it, over ULA's; the aim: {COST_AIM:g} or less. "
+        "A Hessian-vector product counts as one gradient.",
         "",
-        "| sampler | M particle-steps/s | gradients a step | M gradients/s | per gradient |",
+        "| sampler | M particle-steps/s | gradients a step | M gradients/s | cost of a gradient |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for row in data["samplers"]:
-        share = "-" if row["per_gradient"] is None else f"{row['per_gradient']:.2f}×"
+        cost = row["cost_of_gradient"]
+        share = "-" if cost is None else f"{cost:.2f}×" + " (missed)" * (cost > COST_AIM)
         speeds = f"{row['particle_steps_per_second'] / 1e6:.2f}", f"{row['gradients_per_second'] / 1e6:.2f}"
         cells = row["contender"], speeds[0], str(row["gradients_per_step"]), speeds[1], share
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_mixing_lines(data["mixing"])]) + "\n"
+
+
+def _mixing_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        "",
+        "## Effective draws",
+        "",
+        f"Of {mixing.CHAINS} chains from exact draws, after the first quarter, bulk, the least over "
+        "coordinates and their squares, at the best of a few steps: the largest among those that are right "
+        f"about the squares to {100 * mixing.TOLERANCE:g} % ('biased' where none is). A gradient-free step "
+        f"counts as a gradient; svgd has no chains. '<': fewer than {mixing.LEAST} a chain: has not mixed.",
+        "",
+        *mixing.table(rows),
+    ]
 
 
 def _mixture_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

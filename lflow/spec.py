@@ -59,7 +59,8 @@ class Parameter:
             number = float(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{self.name} must be a number, got {value!r}") from error
-        if isinstance(value, (bool, str)) or not math.isfinite(number):
+        meant = number in (self.low, self.high)  # ∞, where it is declared as a bound
+        if isinstance(value, (bool, str)) or not (math.isfinite(number) or meant):
             raise ValueError(f"{self.name} must be a finite number, got {value!r}")
         if self.kind is int and number != math.floor(number):
             raise ValueError(f"{self.name} must be a whole number, got {value!r}")
@@ -79,11 +80,12 @@ class Parameter:
         if self.kind is str:
             return self.check(text)
         try:
-            return self.check(float(text))
+            number = float(text)
         except ValueError as error:
-            if "could not convert" in str(error):
-                raise ValueError(f"{self.name} must be a number, got {text!r}") from error
-            raise
+            raise ValueError(f"{self.name} must be a number, got {text!r}") from error
+        if not math.isfinite(number):  # even where code may say ∞: JSON and a URL cannot
+            raise ValueError(f"{self.name} must be a finite number, got {text!r}")
+        return self.check(number)
 
     @property
     def span(self) -> tuple[float, float]:

@@ -120,7 +120,8 @@ class Anisotropic(StepRule):
     def step_size_at(self, state: Tensor, t: Tensor, grad: Tensor | None) -> Tensor:
         assert grad is not None, "the loop lets only samplers with gradients use this rule"
         norm = torch.linalg.vector_norm(grad.flatten(1), dim=1)
-        return state / per_chain((norm / self.threshold).clamp_min(1.0), grad)
+        gamma = 1 / per_chain((norm / self.threshold).clamp_min(1.0), grad)
+        return state * gamma  # as AniLA multiplies, so that the two agree bit for bit
 
 
 class DualAveraging(NamedTuple):

@@ -16,6 +16,7 @@ import torch
 
 import lflow
 from lflow import bench, cli
+from lflow.commands import app as app_command
 from lflow.spec import Parameter
 from tests.test_house import ROOT, loaded_after
 
@@ -329,7 +330,7 @@ def test_app_without_streamlit_and_on_a_taken_port(say: Any, monkeypatch: pytest
         said = say("app", "--port", str(port))
     assert said.code == 1
     assert f"port {port}" in said.err
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(app_command, "find_spec", lambda name: None)
     said = say("app")
     assert said.code == 1
     assert "pip install" in said.err

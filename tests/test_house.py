@@ -98,7 +98,7 @@ def pins(file: str) -> dict[str, Requirement]:
 
 @pytest.mark.parametrize(
     ("file", "groups"),
-    [("requirements.txt", ["dependencies", "app", "metrics"]), ("requirements-dev.txt", ["dev"])],
+    [("requirements.txt", ["dependencies", "app", "metrics", "figures"]), ("requirements-dev.txt", ["dev"])],
 )
 def test_pins_agree_with_pyproject(file: str, groups: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

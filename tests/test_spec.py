@@ -56,6 +56,9 @@ def test_numbers_refuse_what_is_none(parameter: Parameter) -> None:
     if parameter.kind is int:
         wrong.append(parameter.low + 0.5)
     for value in wrong:
+        if isinstance(value, float) and value == parameter.high:
+            assert parameter.check(value) == value, "∞, where it is declared: in code only, not in a URL"
+            continue
         with pytest.raises(ValueError, match=rf"^{parameter.name} must be "):
             parameter.check(value)
     for text in ("nan", "inf", "-inf", "", "one", "1e999", "1,5", "0x10"):
@@ -68,6 +71,8 @@ def test_parse_reads_what_str_writes(parameter: Parameter) -> None:
     values = [parameter.default, *(parameter.choices or ())]
     values += [parameter.kind(bound) for bound in (parameter.low, parameter.high) if bound is not None]
     for value in values:
+        if value == math.inf:
+            continue
         found = parameter.parse(str(value))
         assert found == value
         assert type(found) is parameter.kind

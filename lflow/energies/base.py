@@ -68,11 +68,13 @@ class Energy(Declared):
     def hessian_vector(
         self, x: Tensor, v: Tensor, gradient: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor:
-        """∇²U(x) v, shape of x, by forward differentiation of the gradient: about two gradients' work.
+        """∇²U(x) v, shape of x, by differentiating the gradient: about two to four gradients' work.
 
-        `gradient` replaces ∇U by an estimate of it, such as a minibatch's.
+        `gradient` replaces ∇U by an estimate of it, such as a minibatch's: the gradient of a function too.
         """
         gradient = gradient or self.grad
+        if not _is_functional():
+            return _reverse_hessian_vector(gradient, x, v)
         if gradient == self.grad and type(self).grad is Energy.grad:
             # autograd.grad hides the tangent from jvp; the functional gradient does not.
             gradient = torch.func.grad(lambda point: self(point).sum())
@@ -179,7 +181,7 @@ def value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tenso
     Where x itself is differentiable (models that learn through the chain) both stay so; elsewhere, as in
     the sampling loop, no graph outlives the call.
     """
-    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+    if _is_functional():
         return _functional_value_and_grad(energy, x)
     through = torch.is_grad_enabled() and x.requires_grad
     with torch.enable_grad():
@@ -187,6 +189,23 @@ def value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tenso
         value = energy(point)
         gradient = torch.autograd.grad(value.sum(), point, create_graph=through)[0]
     return (value, gradient) if through else (value.detach(), gradient)
+
+
+def _is_functional() -> bool:
+    """Whether Dynamo traces the call, or a torch.func transform runs it."""
+    return torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def _reverse_hessian_vector(gradient: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
+    # A Hessian is symmetric, so a reverse derivative of the gradient serves; run eagerly it takes a fraction
+    # of the time of jvp, whose dispatch alone is a dozen gradients of a small cloud.
+    through = torch.is_grad_enabled() and (x.requires_grad or v.requires_grad)
+    with torch.enable_grad():
+        point = x if through and x.requires_grad else x.detach().requires_grad_(True)
+        slope = gradient(point)
+        if not slope.requires_grad:  # a constant gradient
+            return torch.zeros_like(x)
+        return torch.autograd.grad(slope, point, v, create_graph=through, materialize_grads=True)[0]
 
 
 def _functional_value_and_grad(energy: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

@@ -119,6 +119,15 @@ class IsotropicMixture(Energy):
         expected_mean = self._logits(x).softmax(0).T @ means
         return (x - expected_mean) / self.component_std**2
 
+    def value_and_grad(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        means, *_ = self.tables(x)
+        logits = self._logits(x)
+        shares = logits.softmax(0)
+        # log Σ exp(logits), from the share of the largest: a logsumexp takes longer than all of this.
+        total = logits.amax(0) - shares.amax(0).log()
+        value = x.square().sum(-1) / (2 * self.component_std**2) - total
+        return value, (x - shares.T @ means) / self.component_std**2
+
     def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
         component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, self.dim, generator=generator, dtype=torch.float64)

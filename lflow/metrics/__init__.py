@@ -15,12 +15,15 @@ from lflow.metrics.distances import (
     sliced_wasserstein2_frames,
     wasserstein2,
 )
+from lflow.metrics.grid import kl_floor, kl_on_grid
 
 __all__ = [
     "autocorrelation",
     "ess",
     "ess_tail",
     "exact_floor",
+    "kl_floor",
+    "kl_on_grid",
     "ksd",
     "mmd",
     "mode_mass",

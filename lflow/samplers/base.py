@@ -76,7 +76,7 @@ class Sampler(Declared):
         raise NotImplementedError
 
     def stability_edge(self, curvature: float) -> float | None:
-        """The largest stable step on a quadratic of curvature L; None where none is known, or every one is."""
+        """The largest stable step on a quadratic of curvature L; None where none is known, or all are."""
         return None
 
     def implied_temperature(self, energy: Energy, step_size: float, temperature: float) -> float | None:

@@ -75,8 +75,8 @@ class Mirror(Sampler):
             # ∇²φ = 1/(x-a) + 1/(b-x) = (b-a)/((x-a)(b-x)).
             spread = ((high - low) / (left * right)).sqrt()
             dual = torch.log(left / right) - h * state.grad + scale * spread * noise.primary
-            margin = (high - low) * _INSIDE
-            x = low + margin + (high - low - 2 * margin) * torch.sigmoid(dual)
+            # Clamped, not shrunk: a map that is not the inverse of ∇φ would pull every step to the centre.
+            x = low + (high - low) * torch.sigmoid(dual).clamp(_INSIDE, 1 - _INSIDE)
         grad = energy.grad(x)
         return OverdampedState(x, grad), Info(gradient_evaluations=1, grad=grad)
 
@@ -107,9 +107,9 @@ class PreconditionedSGLD(Sampler):
 
     x' = x - h (G ∇U(x) - TΓ) + √(2hTG) ξ,  G = 1/(λ + √v),  v = a v₋ + (1 - a)(∇U)²,  Γ_i = ∂G_i/∂x_i
 
-    Γ_i = -(1 - a) G_i² ∂_i U ∂²_i U/√v_i, with the Hessian's diagonal estimated without bias from random signs
-    (one Hessian-vector product, counted as a gradient). The rmsprop rule is the same without Γ. The law is
-    exact as h → 0 for a = 0; with memory it is off by the part of v that Γ does not see.
+    Γ_i = -(1 - a) G_i² ∂_i U ∂²_i U/√v_i, with the Hessian's diagonal estimated without bias from random
+    signs (one Hessian-vector product, counted as a gradient). The rmsprop rule is the same without Γ. The
+    law is exact as h → 0 for a = 0; with memory it is off by the part of v that Γ does not see.
     On an energy with data the gradient is a minibatch's, as in SGLD.
     (Li, Chen, Carlson & Carin 2016, arXiv 1512.07666, eq. 4-6)
     """

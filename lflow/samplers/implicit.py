@@ -10,13 +10,13 @@ from torch import Tensor
 
 from lflow.energies.base import Energy
 from lflow.noise import StepNoise
-from lflow.samplers.base import Info, Sampler, per_chain, registry, sqrt, squared_norm
+from lflow.samplers.base import Info, Sampler, per_chain, registry, sqrt
 from lflow.samplers.langevin import OverdampedState
 from lflow.spec import param
 
 
 class ProximalState(NamedTuple):
-    """Positions, the gradient there, and each chain's last inner step, with which the next solve begins."""
+    """Positions, the gradient there, and each chain's last inner step, a share of h: the next one's first."""
 
     x: Tensor
     grad: Tensor
@@ -58,24 +58,27 @@ class Proximal(Sampler):
         y = state.x + sqrt(2 * h * temperature) * noise.primary
         z, grad = state.x, state.grad
         slope = grad + (z - y) / h
-        length = torch.minimum(state.inner_step, torch.as_tensor(h).expand_as(state.inner_step))
+        share = state.inner_step
         for _ in range(self.num_inner):
-            moved = -length * slope
+            moved = -share * h * slope
             z = z + moved
             grad = energy.grad(z)
             new_slope = grad + (z - y) / h
-            length = barzilai_borwein(moved, new_slope - slope, length, h)
+            share = barzilai_borwein(moved, new_slope - slope, share, h)
             slope = new_slope
-        return ProximalState(z, grad, length), Info(gradient_evaluations=self.num_inner, grad=grad)
+        return ProximalState(z, grad, share), Info(gradient_evaluations=self.num_inner, grad=grad)
 
 
-def barzilai_borwein(moved: Tensor, turned: Tensor, last: Tensor, longest: Any) -> Tensor:
-    """The step s·y/y·y of each chain, s the last move and y how the slope turned; the last one at rest."""
+def barzilai_borwein(moved: Tensor, turned: Tensor, last: Tensor, h: Any) -> Tensor:
+    """The share s·y/(y·hy) ≤ 1 of each chain, s the last move, y how the slope turned; the last one at rest.
+
+    Measured by h, so that coordinates may have steps of their own.
+    """
     along = per_chain((moved * turned).flatten(1).sum(1), moved)
-    square = per_chain(squared_norm(turned), moved)
+    square = per_chain((h * turned.square()).flatten(1).sum(1), moved)
     tiny = torch.finfo(moved.dtype).tiny
-    length = torch.where((along > tiny) & (square > tiny), along / square.clamp_min(tiny), last)
-    return torch.minimum(length, torch.as_tensor(longest).expand_as(length))
+    share = torch.where((along > tiny) & (square > tiny), along / square.clamp_min(tiny), last)
+    return share.clamp_max(1.0)
 
 
 @registry.register("tamed_ula")

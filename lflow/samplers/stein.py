@@ -25,7 +25,7 @@ class SVGD(Sampler):
 
     x_i' = x_i + (h/n) Σ_j [T ∇_{x_j} k(x_j, x_i) - k(x_j, x_i) ∇U(x_j)],  k = exp(-|x - y|²/w)
 
-    with w the median squared distance (of the first 500) over log n. No noise: the same start gives the
+    with w the median squared distance (of the first 500) over log(n + 1). No noise: the same start gives the
     same end. It costs n², so it takes at most 4,000 particles.
     (Liu & Wang 2016, arXiv 1608.04471)
 

@@ -78,7 +78,8 @@ class ReplicaExchange(Sampler):
 
     Each replica k takes a MALA step at T_k = T·ratio^k; then one pair of neighbours (i, i+1), chosen at
     random, swaps with probability min(1, exp((1/T_i - 1/T_{i+1}) (U_i - U_{i+1}))). The law of replica 0,
-    the one that is shown, is exact. Its acceptance is that of its MALA step.
+    the one that is shown, is exact once the hot ones, which start as its copies, have spread: swapped with
+    while still too cold, they make it too cold for a while. Its acceptance is that of its MALA step.
     (Swendsen & Wang 1986, Phys. Rev. Lett. 57, 2607; Geyer 1991)
     """
 
@@ -163,13 +164,15 @@ def _mala(
     """One MALA step of every replica at its own temperature; tensors (n, replicas, ...)."""
     rungs = x.shape[:2]
     warmth = ladder.reshape(1, -1, *[1] * (x.ndim - 2))
+    h = h.unsqueeze(1) if isinstance(h, Tensor) and h.ndim > 1 else h  # a step of each chain's own
     y = x - h * grad + sqrt(2 * h * warmth) * xi
     value_y, grad_y = (
         part.reshape(*rungs, *part.shape[1:]) for part in energy.value_and_grad(y.flatten(0, 1))
     )
-    forward = (y - x + h * grad).square().flatten(2).sum(2)
-    backward = (x - y + h * grad_y).square().flatten(2).sum(2)
-    accept, probability = metropolis(value - value_y + (forward - backward) / (4 * h), ladder, uniform)
+    width = 2 * sqrt(h)
+    forward, backward = (y - x + h * grad) / width, (x - y + h * grad_y) / width
+    difference = (forward.square() - backward.square()).flatten(2).sum(2)
+    accept, probability = metropolis(value - value_y + difference, ladder, uniform)
     flat = accept.flatten()
 
     def chosen(new: Tensor, old: Tensor) -> Tensor:

@@ -144,7 +144,6 @@ class UBU(Sampler):
     )
     reference = "Sanz-Serna & Zygalakis 2021, arXiv 2104.12384"
     family = "underdamped"
-    start_gradients = 1
 
     friction: float = param(
         2.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades"
@@ -172,7 +171,7 @@ class UBU(Sampler):
         """The exact law of free flight over a time t: two correlated normals, for momentum and position."""
         friction = self.friction
         # In double precision: the variance of the position is a small difference, of order (γt)³.
-        t = torch.as_tensor(t).double()
+        t = torch.as_tensor(t, dtype=torch.float64)
         once, twice = -torch.expm1(-friction * t), -torch.expm1(-2 * friction * t)
         var_p = twice
         var_x = (2 * friction * t - 4 * once + twice) / friction**2
@@ -206,7 +205,6 @@ class QuasiSymplectic(Sampler):
     reference = "Milstein & Tretyakov 2003, IMA J. Numer. Anal. 23, 593"
     family = "underdamped"
     edge_formula = "2/√L"
-    start_gradients = 1
 
     friction: float = param(1.0, 0.0, 1000.0, shown=(0.0, 10.0), help="ν, how fast momentum fades")
 

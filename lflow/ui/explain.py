@@ -89,6 +89,18 @@ def _reason(parts: Parts) -> str:
     )
 
 
+ANILA = {
+    "paper": "As printed, the step depends on the place and the term T∇γ is left out: the law is "
+    "e^(-U/T)·max(1, |∇U|/b). Flanks get too much, modes too little.",
+    "toy_code": "As its authors coded it, the noise is scaled by γ and not by √γ: the law is neither the target's "
+    "nor the printed one's. In one dimension its variance can come out right while its shape is wrong.",
+    "flowers_code": "As coded for the Flowers experiments, only the noise shrinks, not the drift: the cloud is "
+    "colder than T.",
+    "corrected": "With the term T∇γ added the law is the target's as h → 0. It costs a Hessian-vector product.",
+    "metropolis": "The printed step is a proposal, accepted with its own densities: the law is exact at any h.",
+}
+
+
 def why(parts: Parts, settings: Settings) -> list[str]:
     """Why this setting behaves as it does: a few sentences about sampler, rule, step and temperature."""
     sampler, rule, h, temperature = parts.sampler, parts.rule, parts.rule.step_size, settings.temperature
@@ -108,6 +120,16 @@ def why(parts: Parts, settings: Settings) -> list[str]:
     if sampler.has_accept_step:
         said.append(
             "The accept step makes the target's law exact at any h; h only decides how fast chains move."
+        )
+    if sampler.name == "anila":
+        said.append(ANILA[sampler.config()["variant"]])
+    if sampler.name == "svgd":
+        said.append(
+            "There is no noise in SVGD: particles repel each other instead, and too few spread too little."
+        )
+    if sampler.name == "annealed":
+        said.append(
+            "Until the cooling ends the cloud is hotter than the target; only then is it compared fairly."
         )
     if rule.name == "anisotropic":
         said.append(

@@ -1,0 +1,10 @@
+"""The papers' experiments, one module each: small and honest, as numbers and a figure.
+
+A paper is a module with a TITLE and four functions (`experiment.Paper`): the jobs, the work of one, what all
+of them say, and the figure. To add one, write the module and name it here.
+"""
+
+PAPERS = {
+    "dynamical-system": "lflow.papers.dynamical_system",
+    "anila": "lflow.papers.anila",
+}

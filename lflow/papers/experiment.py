@@ -1,0 +1,185 @@
+"""An experiment as a list of jobs: run, kept as they end, taken up again, and concluded.
+
+Each job's result is a line of `parts.jsonl` as soon as it ends, and a job whose configuration is found there
+is not run again: an interrupted experiment goes on where it stopped. This module knows nothing of what the
+jobs compute, and of figures only that a paper draws one.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from lflow import __version__
+from lflow.spec import CONFIG_VERSION
+
+Config = dict[str, Any]
+Findings = dict[str, Any]
+
+
+class Job(NamedTuple):
+    """A run of one method with one seed: all that it depends on, as JSON can hold it, and its rough cost."""
+
+    config: Config
+    cost: float
+
+
+class Record(NamedTuple):
+    """A job that has ended: its configuration, what it found, and how long it took."""
+
+    config: Config
+    found: Findings
+    seconds: float
+
+
+class Paper(Protocol):
+    """What the module of a paper offers."""
+
+    TITLE: str
+
+    def jobs(self, quick: bool, seeds: int) -> list[Job]:
+        """Every run of the experiment; `quick` is a first look."""
+
+    def work(self, config: Config) -> Findings:
+        """One run: what its configuration leads to, as JSON can hold it."""
+
+    def conclude(self, records: Sequence[Record]) -> Findings:
+        """What all runs say: tables of numbers, and under "sentences" what is to be read in them."""
+
+    def draw(self, findings: Findings) -> Any:
+        """The figure of what `conclude` found (a matplotlib figure)."""
+
+
+def run(
+    paper: Paper, folder: Path, command: str, quick: bool, seeds: int, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Run what is missing, write results.json and the figure, and return what results.json holds.
+
+    say: gets a line of progress as jobs end. Raises KeyboardInterrupt after saying what is kept.
+    """
+    from lflow.papers import figure
+
+    jobs = paper.jobs(quick, seeds)
+    folder.mkdir(parents=True, exist_ok=True)
+    records = _records(paper, jobs, folder / "parts.jsonl", say)
+    findings = paper.conclude(records)
+    files = figure.save(lambda: paper.draw(findings), folder)
+    results = {
+        "title": paper.TITLE,
+        "command": command,
+        "quick": quick,
+        "seeds": seeds,
+        "date": datetime.date.today().isoformat(),
+        "versions": _versions(),
+        "seconds": round(sum(record.seconds for record in records), 1),
+        "findings": findings,
+        "figures": [str(file) for file in files],
+        "runs": [record._asdict() for record in records],
+    }
+    part = folder / "results.json.part"
+    part.write_text(json.dumps(results, allow_nan=False, ensure_ascii=False, indent=1), encoding="utf-8")
+    part.replace(folder / "results.json")
+    return results
+
+
+def _records(paper: Paper, jobs: Sequence[Job], parts: Path, say: Callable[[str], None]) -> list[Record]:
+    kept = _read(parts)
+    missing = [job for job in jobs if _key(job.config) not in kept]
+    progress = Progress(len(jobs), [job.cost for job in missing], say)
+    try:
+        with parts.open("a", encoding="utf-8") as file:
+            for job in missing:
+                began = time.perf_counter()
+                found = paper.work(job.config)
+                record = Record(job.config, found, round(time.perf_counter() - began, 3))
+                file.write(_key({"version": CONFIG_VERSION, **record._asdict()}) + "\n")
+                file.flush()
+                kept[_key(job.config)] = record
+                progress.ended(job.cost)
+    except KeyboardInterrupt:
+        done = sum(_key(job.config) in kept for job in jobs)
+        say(f"stopped: {done} of {len(jobs)} runs are kept in {parts}; the same command goes on from there")
+        raise
+    return [kept[_key(job.config)] for job in jobs]
+
+
+def _read(parts: Path) -> dict[str, Record]:
+    """The results that are kept, by configuration; a last line that was cut off is cut off for good."""
+    if not parts.exists():
+        return {}
+    text = parts.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        parts.write_text(whole, encoding="utf-8")
+    try:
+        rows = [json.loads(line) for line in whole.splitlines()]
+        found = [row for row in rows if row["version"] == CONFIG_VERSION]
+        return {_key(row["config"]): Record(row["config"], row["found"], row["seconds"]) for row in found}
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{parts} is not what an earlier run wrote: name another folder") from None
+
+
+def _key(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _versions() -> dict[str, str]:
+    import numpy
+    import torch
+
+    found = {"lflow": __version__, "torch": torch.__version__, "numpy": numpy.__version__}
+    return found | {"python": platform.python_version(), "platform": sys.platform}
+
+
+class Progress:
+    """Says what share is done and how long the rest takes, by the cost of jobs, at most twice a second."""
+
+    def __init__(self, total: int, costs: Sequence[float], say: Callable[[str], None]) -> None:
+        self.total, self.cost, self.say = total, sum(costs), say
+        self.done, self.spent = total - len(costs), 0.0
+        self.began = self.last = time.monotonic()
+        if self.done:
+            say(f"{self.done} of {total} runs are kept from before")
+
+    def ended(self, cost: float) -> None:
+        """A job of that cost has ended."""
+        self.done, self.spent = self.done + 1, self.spent + cost
+        now = time.monotonic()
+        if now - self.last < 0.5 and self.done < self.total:
+            return
+        self.last = now
+        left = (now - self.began) * (self.cost - self.spent) / self.spent
+        share = f"{100 * self.spent / self.cost:3.0f} %"
+        self.say(f"{share}, {self.done} of {self.total} runs, {_short(left)} left")
+
+
+def _short(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def mean_and_error(values: Sequence[float]) -> dict[str, float]:
+    """The mean and its standard error."""
+    return {"mean": statistics.fmean(values), "error": statistics.stdev(values) / len(values) ** 0.5}
+
+
+def paired(values: Sequence[float], others: Sequence[float]) -> dict[str, float]:
+    """The mean difference of runs that share their seeds, and its standard error."""
+    return mean_and_error([one - other for one, other in zip(values, others, strict=True)])
+
+
+def short(estimate: Mapping[str, float], digits: int = 4) -> str:
+    """An estimate for a sentence: mean ± standard error."""
+    return f"{estimate['mean']:.{digits}f} ± {estimate['error']:.{digits}f}"
+
+
+def select(records: Sequence[Record], **wanted: Any) -> list[Record]:
+    """The records whose configuration has these values, in their order."""
+    return [each for each in records if all(each.config.get(k) == v for k, v in wanted.items())]
