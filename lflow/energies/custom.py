@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lflow.energies.base import Bounds, Energy
-from lflow.energies.expression import check, compile_expression
+from lflow.energies.confinement import check
+from lflow.energies.expression import compile_expression
 from lflow.energies.points import PointCloud
 from lflow.spec import param
 
