@@ -7,7 +7,7 @@ from lflow.ui.controls import read_link
 from lflow.ui.request import Request, Settings
 
 PREFIX = lab.PREFIX
-lab.name_links(__file__)
+lab.follow_named_link(__file__)
 link_errors = read_link(PREFIX, lab.known_keys())
 
 head, tools = st.columns([3, 2], vertical_alignment="bottom")
@@ -24,12 +24,11 @@ with controls:
     energy, refusal = lab.energy_controls()
     sampler = lab.sampler_controls()
     rule = lab.rule_controls(energy, sampler)
-    values = lab.run_controls() | {"seed": seed}
+    settings = Settings(**lab.run_controls(seed, energy, sampler, rule), seed=seed)
     with_flow = lab.flow_control()
-    more = lab.continued(energy, sampler, rule, values)
 
 with picture:
     if refusal is not None:
         show.refused(refusal)
     else:
-        show.run_and_play(Request(energy, sampler, rule, Settings(**values, more=more)), with_flow, controls)
+        show.run_and_play(Request(energy, sampler, rule, settings), with_flow, controls)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, expect
 
-SLOW = 60_000  # milliseconds; for a first run on a cold or busy machine
+SLOW = 30_000  # milliseconds; for a first run on a cold or busy machine
 
 # Playwright's locators look into open shadow roots; a script in the page has to go there itself.
 _PLAYER = """

@@ -5,8 +5,9 @@ A test that uses one says how many samples it has, and shows that a law known to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -16,6 +17,15 @@ from lflow.energies.grid import energy_on_grid
 LIMIT = 4.5
 
 Function = Callable[[Tensor], Tensor]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine torch waits milliseconds for its threads at each step, and here steps are small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def z_of_mean(values: Tensor, expected: float | Tensor) -> Tensor:

@@ -18,23 +18,20 @@ from lflow.energies import Energy
 from lflow.noise import NORMAL, Noise, StepNoise, Stream
 from lflow.samplers import Info, Sampler
 from lflow.samplers.base import metropolis, registry, sqrt, where_accepted
-from lflow.samplers.langevin import ULA
 from lflow.samplers.metropolis import HMC, MALA, GradientState
-from tests.statistics import LIMIT, largest, z_of_mean, z_of_two_samples, z_of_variance
+from tests.statistics import (
+    LIMIT,
+    largest,
+    one_thread,  # noqa: F401  (for every test here)
+    z_of_mean,
+    z_of_two_samples,
+    z_of_variance,
+)
 
 NAMES = samplers.names()
 every_sampler = pytest.mark.parametrize("name", NAMES)
 EXACT = {"random_walk": 1.0, "mala": 0.7, "hmc": 0.5, "baoab": 1.2}  # steps at which N(0, T) is left exactly
 ACCEPTING = [name for name in NAMES if samplers.get_class(name).has_accept_step]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """On a busy machine torch waits milliseconds for its threads at each step, and here steps are small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -246,8 +243,8 @@ def test_samplers_share_their_primary_noise_and_nothing_else_disturbs_it() -> No
         seen.append(torch.stack([stream.draw(x, extra, step).primary for step in range(4)]))
         assert len(stream.draw(x, extra, 4).extra) == len(extra)
     assert all(torch.equal(a, b) for a, b in itertools.pairwise(seen))
-    stream = Stream(Noise(seed=5), x.device)
-    first = stream.draw(x, (NORMAL,), 0)
+    first = Stream(Noise(seed=5), x.device).draw(x, (NORMAL,), 0)
+    assert torch.equal(first.primary, seen[0][0]), "the draw before the first step takes nothing from it"
     assert not torch.isclose(first.primary, first.extra[0]).any()
     init = normal(40, 2)
     plain, adjusted = last("ula", init, 1e-5, 20), last("mala", init, 1e-5, 20)
@@ -335,55 +332,3 @@ def test_steps_of_a_size_for_each_chain(name: str) -> None:
         torch.testing.assert_close(together.x[one], state.x)
         assert info.acceptance is not None
         torch.testing.assert_close(info.acceptance[one], told.acceptance)
-
-
-# Compilation
-
-
-@pytest.fixture
-def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Trace and differentiate as `torch.compile` does, but generate no code, which takes minutes."""
-    real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda f, **options: real(f, **{**options, "backend": "aot_eager"}))
-    torch.compiler.reset()
-    yield
-    torch.compiler.reset()
-
-
-@every_sampler
-@pytest.mark.usefixtures("quick_compiler")
-def test_compiled_equals_eager(name: str) -> None:
-    for U, T in ((energies.get("gaussian_mixture"), 0.7), (energies.get("pinwheel"), 0.0)):
-        settings: dict[str, Any] = {"num_steps": 10, "num_chains": 20, "temperature": T, "step_size": 0.003}
-        compiled, eager = (simulate(U, name, compile=c, **settings) for c in (True, False))
-        torch.testing.assert_close(compiled.positions, eager.positions, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(compiled.acceptance, eager.acceptance, equal_nan=True)
-
-
-@pytest.mark.usefixtures("quick_compiler")
-def test_a_long_session_may_compile_many_runs() -> None:
-    """Dynamo keeps 8 variants of a function, and then refuses."""
-    for scale in range(1, 11):
-        U = energies.get("quartic", scale=scale)
-        assert simulate(U, "ula", num_steps=2, num_chains=3, compile=True).positions.isfinite().all()
-
-
-def test_the_real_compiler() -> None:
-    U = energies.get("gaussian_mixture")
-    compiled, eager = (simulate(U, ULA(), num_steps=30, num_chains=50, compile=c) for c in (True, False))
-    torch.testing.assert_close(compiled.positions, eager.positions, rtol=1e-4, atol=1e-5)
-
-
-def test_no_compiler_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(graph: Any, inputs: Any) -> Any:
-        raise RuntimeError("no compiler here")
-
-    real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda f, **options: real(f, **{**options, "backend": broken}))
-    torch.compiler.reset()
-    U = energies.get("gaussian")
-    with pytest.warns(UserWarning, match="runs eagerly here, without a compiler") as warned:
-        found = simulate(U, "mala", num_steps=5, num_chains=4, compile=True)
-    assert len(warned) == 1
-    assert torch.equal(found.positions, simulate(U, "mala", num_steps=5, num_chains=4).positions)
-    torch.compiler.reset()

@@ -4,7 +4,6 @@ Laws are tested on 30,000 chains: a probability of 0.1 to 0.002, a variance to a
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,17 @@ from torch import Tensor
 from lflow import energies, samplers, simulate, steps
 from lflow.samplers import Info
 from lflow.steps import check_pair
-from tests.statistics import LIMIT, largest, z_of_mean, z_of_variance
+from tests.statistics import (
+    LIMIT,
+    largest,
+    one_thread,  # noqa: F401  (for every test here)
+    z_of_mean,
+    z_of_variance,
+)
 
 NAMES = steps.names()
 N_01 = energies.get("gaussian", dim=1)
 X = torch.tensor([[0.3, -0.2], [3.0, 4.0], [0.0, 0.0]], dtype=torch.float64)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """On a busy machine torch waits milliseconds for its threads at each step, and here steps are small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def sizes(rule: Any, x: Tensor, infos: list[Info]) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from lflow.spec import Declared, Parameter, parameters
 
@@ -45,6 +46,16 @@ def _link_errors(raw: Mapping[str, str], known: Mapping[str, Parameter]) -> list
 def remember_default(prefix: str, key: str, default: Any) -> None:
     """Note a control's default, for `reset`."""
     st.session_state.setdefault(f"{prefix}-defaults", {})[key] = default
+
+
+def set_control(key: str, value: Any) -> None:
+    """Set a control from a callback, whether or not its widget has been drawn yet."""
+    st.session_state[key] = value
+    try:
+        st.query_params[key] = str(value)
+    except StreamlitAPIException:
+        # Its widget is there, keeps the URL itself, and does so as soon as it is drawn with the new value.
+        return
 
 
 def reset(prefix: str, keep: Iterable[str]) -> None:

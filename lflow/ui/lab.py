@@ -6,8 +6,8 @@ Every control is drawn from a declaration and lives in the URL under a key that 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -19,8 +19,15 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Parameter, parameters
 from lflow.steps import registry as rule_registry
-from lflow.ui.controls import declared_controls, has_advanced, parameter_control, remember_default, reset
-from lflow.ui.presets import PRESETS, Preset
+from lflow.ui.controls import (
+    declared_controls,
+    has_advanced,
+    parameter_control,
+    remember_default,
+    reset,
+    set_control,
+)
+from lflow.ui.presets import PRESETS
 from lflow.ui.request import FORMULA, POINTS, Settings, as_json, make_energy, suggested_step_size
 from lflow.ui.share import link
 
@@ -61,16 +68,18 @@ def _titles() -> dict[str, dict[str, str]]:
     }
 
 
-def name_links(page: str) -> None:
+def follow_named_link(page: str) -> None:
     """Let a link name an energy, sampler or rule as the library does.
 
-    Streamlit keeps in the URL what a list shows, the title: a link with a name is followed to the same
-    page with the title.
+    Streamlit keeps in the URL what a list shows, the title: a link with a name is followed to the same page
+    with the title. What it leaves out is at its default, whatever was set here before.
     """
     arrived = st.query_params.to_dict()
     shown = {key(what): titles for what, titles in _titles().items()}
     titled = {name: shown.get(name, {}).get(value, value) for name, value in arrived.items()}
     if titled != arrived:
+        for name in known_keys():
+            st.session_state.pop(name, None)
         st.switch_page(page, query_params=titled)
 
 
@@ -87,29 +96,30 @@ def _step_size_parameter(rule: str) -> Parameter:
     return next(p for p in parameters(steps.get_class(rule)) if p.name == "step_size")
 
 
-def apply_preset(preset: Preset) -> None:
-    """Set every control to the preset's, the others to their defaults, the seed left alone."""
-    reset(PREFIX, keep=[key("seed")])
-    for name, value in preset.settings.items():
-        st.session_state[key(name)] = value
-
-
 def new_seed() -> None:
     """The next seed."""
     st.session_state[key("seed")] = (st.session_state.get(key("seed"), 0) + 1) % 2**31
 
 
 def preset_bar() -> None:
-    """A row of buttons, one for each preset."""
+    """A row of buttons: each sets every control but the seed."""
     with st.container(horizontal=True, gap="small"):
         for preset in PRESETS:
+            name = f"{PREFIX}-preset-{preset.title}"
             st.button(
                 preset.title,
-                key=f"preset-{preset.title}",
+                key=name,
                 help=preset.question,
-                on_click=partial(apply_preset, preset),
                 type="tertiary",
+                on_click=_choose,
+                args=(preset.settings,),
             )
+
+
+def _choose(values: Mapping[str, Any]) -> None:
+    reset(PREFIX, keep=[key("seed")])
+    for name, value in {**DEFAULTS, **values}.items():
+        set_control(key(name), value)
 
 
 def _changed() -> None:
@@ -200,7 +210,7 @@ def sampler_controls() -> str:
 def rule_controls(energy: str, sampler: str) -> str:
     """Choose the step-size rule and the step size; its configuration."""
     name = _choice("step", "Step-size rule")
-    suggested = suggested_step_size(make_energy(energy), samplers.get(**json.loads(sampler)))
+    suggested = _suggested_step_size(energy, sampler)
     if st.session_state.get(key("h"), 0) is None:
         st.session_state[key("h")] = suggested
     step_size = replace(_step_size_parameter(name), name="h", default=suggested)
@@ -213,8 +223,16 @@ def rule_controls(energy: str, sampler: str) -> str:
     return as_json(name, **values)
 
 
-def run_controls() -> dict[str, Any]:
-    """Steps in view; size, temperature and start of the run under one button."""
+def _suggested_step_size(energy: str, sampler: str) -> float:
+    # Of the energy as it comes: were it to follow the energy's parameters, the default would move under
+    # the reader's hand, and a link that leaves the step size out would mean another one.
+    name = json.loads(energy)["name"]
+    as_it_comes = make_energy(as_json(name) if name in energies.names() else energy)
+    return suggested_step_size(as_it_comes, samplers.get(**json.loads(sampler)))
+
+
+def run_controls(*described: Any) -> dict[str, Any]:
+    """Steps in view; size, temperature and start of the run, so described, under one button."""
     values: dict[str, Any] = {
         "num_steps": parameter_control(PREFIX, key("num_steps"), SETTINGS["num_steps"], "Steps")
     }
@@ -223,6 +241,7 @@ def run_controls() -> dict[str, Any]:
         values["num_chains"] = parameter_control(PREFIX, key("num_chains"), chains, "Particles")
         for name in ("temperature", "start", "x", "y"):
             values[name] = parameter_control(PREFIX, key(name), SETTINGS[name])
+        values["more"] = _continued(*described, values)
     return values
 
 
@@ -231,22 +250,13 @@ def flow_control() -> bool:
     return bool(parameter_control(PREFIX, key("flow"), FLOW, "Compare with the exact flow"))
 
 
-def continued(*described: Any) -> int:
+def _continued(*described: Any) -> int:
     """How often the run so described was continued; a change of anything in it begins again."""
     name, now = f"{PREFIX}-described", repr(described)
     if st.session_state.get(name, now) != now:
         st.session_state[key("more")] = 0
     st.session_state[name] = now
-    more = SETTINGS["more"]
-    remember_default(PREFIX, key("more"), more.default)
-    # Without a widget the value would leave the URL; a widget of zero would only be in the way.
-    if not st.session_state.get(key("more"), st.query_params.get(key("more"))):
-        return 0
-    return int(
-        st.number_input(
-            "Times continued", more.low, more.high, more.default, 1, key=key("more"), bind="query-params"
-        )
-    )
+    return int(parameter_control(PREFIX, key("more"), SETTINGS["more"], "Times continued"))
 
 
 def continue_run() -> None:
