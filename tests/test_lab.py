@@ -3,6 +3,7 @@
 import ast
 import itertools
 import math
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,10 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from lflow import energies, samplers, steps
-from lflow.loop import Result
 from lflow.paths import pages_dir
 from lflow.spec import Parameter, parameters
-from lflow.ui import explain, lab
-from lflow.ui.controls import _link_errors, readable, slider_stops
+from lflow.ui import lab
+from lflow.ui.controls import check_link, plain, readable, slider_stops
 from lflow.ui.request import (
     BUDGET,
     OverBudget,
@@ -26,25 +26,13 @@ from lflow.ui.request import (
     as_json,
     make_energy,
     starting_points,
-    suggested_step_size,
 )
 from lflow.ui.run import _MOST_FRAMES, flow_times, has_flow, record_every, run
 from lflow.ui.scene import distances, make_scene
 from lflow.ui.share import file_name, python_code
 from lflow.ui.store import Store
 from lflow.ui.truth import find_truth
-
-FORMULA = as_json("from_expression", text="x**2 + (y - 1)**4", reach=3.0)
-POINTS = as_json("from_points", points=np.random.default_rng(0).normal(size=(40, 2)).tolist(), bandwidth=1.0)
-
-
-def make_request(
-    energy: str = "banana", sampler: str = "ula", rule: str = "constant", h: float = 0.01, **settings: Any
-) -> Request:
-    """A small run."""
-    config = energy if energy.startswith("{") else as_json(energy)
-    small = Settings(**{"num_chains": 50, "num_steps": 40, **settings})
-    return Request(config, as_json(sampler), as_json(rule, step_size=h), small)
+from tests.lab_requests import FORMULA, POINTS, finished, make_request
 
 
 @pytest.mark.parametrize(
@@ -227,102 +215,8 @@ def test_at_temperature_zero_there_is_no_target() -> None:
     assert truth.density is None
     result = run(request, Store(1))
     assert distances(result, truth) is None
-    scene = make_scene(request.parts(), request.settings, result, truth)
+    scene = make_scene(request.parts(), request.settings, result, truth, distances(result, truth))
     assert "Distance" not in scene.panels[0].captions[-1]
-
-
-def finished(**settings: Any) -> tuple[Request, Result]:
-    request = make_request(**settings)
-    return request, run(request, Store(1))
-
-
-def test_captions_say_one_thing_for_each_frame() -> None:
-    request, result = finished(energy="rings", num_steps=30)
-    truth = find_truth(request.parts().energy, 1.0, 50)
-    away = distances(result, truth)
-    assert away is not None
-    said = explain.captions(result, away, truth.floor)
-    assert len(said) == len(result.positions) == 31
-    assert said[30].startswith("50 particles after 30 steps (30 gradients each).")
-    assert f"Distance to the target {explain.number(away[30])}" in said[30]
-    within = [value <= truth.floor[0] + 2 * truth.floor[1] for value in away]
-    assert ["within their spread" in text for text in said] == within
-    assert explain.captions(result, None, None)[3] == "50 particles after 3 steps (3 gradients each)."
-
-
-@pytest.mark.parametrize("sampler", ["ula", "sgld", "baoab", "mala", "hmc", "random_walk"])
-@pytest.mark.parametrize("h", [0.001, 0.5, 1.9, 2.1, 3.0, 5.0])
-def test_the_edge_note_agrees_with_the_numbers(sampler: str, h: float) -> None:
-    parts = make_request("gaussian", sampler, h=h).parts()
-    edge = parts.sampler.stability_edge(parts.energy.curvature)
-    text, above = explain.edge_note(parts)
-    if edge is None:
-        assert not above
-        assert "stable" in text
-        return
-    assert above == (h > edge)
-    assert f"h is {h / edge:.2g} {'times' if above else 'of'} that" in text
-    assert explain.number(edge) in text
-
-
-@pytest.mark.parametrize("text", ["abs(x) + abs(y)", "sqrt(1 + abs(x)) + sqrt(1 + abs(y))"])
-def test_an_energy_without_positive_curvature_has_a_step_and_no_false_edge(text: str) -> None:
-    energy = as_json("from_expression", text=text, reach=3.0)
-    parts = make_request(energy).parts()
-    for name in samplers.names():
-        sampler = samplers.get(name)
-        assert suggested_step_size(parts.energy, sampler) > 0
-        said, above = explain.edge_note(parts._replace(sampler=sampler))
-        assert not above
-        assert "= -" not in said
-
-
-def test_trouble_only_where_something_is_lost() -> None:
-    calm, result = finished(energy="gaussian", h=0.1)
-    assert explain.trouble(calm.parts(), result) is None
-    wild, result = finished(energy="quartic", h=1.0)
-    lost = int((result.diverged | result.escaped).sum())
-    assert lost > 0
-    found = explain.trouble(wild.parts(), result)
-    assert found is not None
-    text, frame = found
-    gone = result.num_diverged + result.num_escaped
-    assert gone[frame] > 0
-    assert (gone[:frame] == 0).all()
-    assert f"{lost} of 50 particles" in text
-    assert f"step {int(result.steps[frame])} " in text
-    assert f"step 1 is above ULA's edge 2/L = {explain.number(edge_of(wild))}" in text
-    assert "did not survive" in explain.summary(wild.parts(), result, None, None)
-
-
-def edge_of(request: Request) -> float:
-    parts = request.parts()
-    edge = parts.sampler.stability_edge(parts.energy.curvature)
-    assert edge is not None
-    return edge
-
-
-def test_a_suggested_step_loses_nobody() -> None:
-    for energy, sampler in itertools.product(energies.names(), samplers.names()):
-        parts = make_request(energy, sampler).parts()
-        h = suggested_step_size(parts.energy, parts.sampler)
-        request, result = finished(energy=energy, sampler=sampler, h=h)
-        assert explain.trouble(request.parts(), result) is None, (energy, sampler, h)
-
-
-def test_numbers_as_people_write_them() -> None:
-    numbers = [0, 1, 0.0123456, 999.6, 1234.5, 99_999, 123_456, -0.5, 1e-5, math.inf, math.nan]
-    written = ["0", "1", "0.0123", "1,000", "1,234", "99,999", "1.23e+05", "-0.5", "1.00e-05"]
-    assert [explain.number(value) for value in numbers] == [*written, "not finite", "not finite"]
-
-
-def test_every_setting_has_something_said_about_it() -> None:
-    for sampler, rule in itertools.product(samplers.names(), steps.names()):
-        for temperature in (0.0, 0.5, 1.0):
-            parts = make_request().parts()._replace(sampler=samplers.get(sampler), rule=steps.get(rule))
-            said = explain.why(parts, Settings(temperature=temperature))
-            assert said
-            assert all(line.endswith((".", ")")) for line in said)
 
 
 def test_names_as_words() -> None:
@@ -352,11 +246,18 @@ def test_slider_stops_hold_the_default_and_stay_within_the_bounds() -> None:
 
 def test_a_link_is_checked_by_the_declarations() -> None:
     known = lab.known_keys()
-    assert _link_errors({"lab_h": "0.5", "lab_energy": "Rings", "lab_flow": "true"}, known) == []
+    right = {"lab_h": "0.5", "lab_energy": "Rings", "lab_flow": "true"}
+    assert check_link(right, known) == (right, [])
     wrong = {"lab_h": "nan", "lab_energy": "rongs", "lab_flow": "2", "lab_seed": "1.5", "lab_no": "1"}
-    said = _link_errors(wrong, known)
+    usable, said = check_link(wrong, known)
+    assert usable == {}
     assert len(said) == len(wrong)
     assert all(key in sentence for key, sentence in zip(wrong, said, strict=True))
+
+
+def test_a_strangers_text_is_shown_as_it_is() -> None:
+    text = "![a](http://example.org/a.png) **b** <i>c</i> $d$ :red[e]"
+    assert not re.search(r"(?<!\\)[!\[\]()*<>$:]", plain(text))
 
 
 KINDS = {

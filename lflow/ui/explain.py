@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lflow.loop import Result
-from lflow.ui.request import Parts, Settings
+from lflow.ui.request import Parts, Settings, stability_edge
 
 
 def number(value: float) -> str:
@@ -14,7 +14,7 @@ def number(value: float) -> str:
         return "not finite"
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
-    return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 def captions(result: Result, distance: list[float] | None, floor: tuple[float, float] | None) -> list[str]:
@@ -44,12 +44,17 @@ def _within(value: float, floor: tuple[float, float]) -> bool:
 
 def edge_note(parts: Parts) -> tuple[str, bool]:
     """The step size against the sampler's stability edge, and whether it is above."""
-    edge = parts.sampler.stability_edge(parts.energy.curvature)
+    edge = stability_edge(parts.energy, parts.sampler)
     h, title = parts.rule.step_size, parts.sampler.title
     if edge is None:
         if parts.sampler.has_accept_step:
             return (
                 f"{title} accepts or refuses each step: too large a step is refused, never unstable.",
+                False,
+            )
+        if parts.energy.curvature <= 0:
+            return (
+                "This energy curves upward almost nowhere: h has no stability edge here.",
                 False,
             )
         return f"{title} is stable at every step size.", False
@@ -74,7 +79,7 @@ def trouble(parts: Parts, result: Result) -> tuple[str, int] | None:
 
 
 def _reason(parts: Parts) -> str:
-    edge = parts.sampler.stability_edge(parts.energy.curvature)
+    edge = stability_edge(parts.energy, parts.sampler)
     h, title = number(parts.rule.step_size), parts.sampler.title
     if edge is None:
         return f"Why: step {h} is too large here."

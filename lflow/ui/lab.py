@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lflow import energies, samplers, steps
 from lflow.energies.expression import FUNCTIONS
@@ -20,6 +21,7 @@ from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Parameter, parameters
 from lflow.steps import registry as rule_registry
 from lflow.ui.controls import (
+    check_link,
     declared_controls,
     has_advanced,
     parameter_control,
@@ -27,11 +29,12 @@ from lflow.ui.controls import (
     reset,
     set_control,
 )
+from lflow.ui.explain import edge_note
 from lflow.ui.presets import PRESETS
-from lflow.ui.request import FORMULA, POINTS, Settings, as_json, make_energy, suggested_step_size
-from lflow.ui.share import link
+from lflow.ui.request import FORMULA, POINTS, Parts, Settings, as_json, make_energy, suggested_step_size
 
 PREFIX = "lab"
+_REFUSED = f"{PREFIX}-refused"
 DEFAULTS = {"energy": "rings", "sampler": "ula", "step": "constant"}
 FORMULA_DEFAULT = "(x**2 - 1)**2 + (y - sin(2*x))**2"
 REACH = Parameter("reach", 4.0, 0.1, 1000.0, log=True, shown=(1.0, 20.0), help="half the side of the picture")
@@ -68,19 +71,23 @@ def _titles() -> dict[str, dict[str, str]]:
     }
 
 
-def follow_named_link(page: str) -> None:
-    """Let a link name an energy, sampler or rule as the library does.
+def follow_link(page: str) -> list[str]:
+    """Take the link that the page was opened with; sentences about what of it cannot be used.
 
-    Streamlit keeps in the URL what a list shows, the title: a link with a name is followed to the same page
-    with the title. What it leaves out is at its default, whatever was set here before.
+    A link may name an energy, sampler or rule as the library does. Streamlit keeps in the URL what a list
+    shows, the title, and drops in silence what a widget does not take: so a link with names or mistakes is
+    followed again to the same page, with titles and without them. What it leaves out is at its default.
     """
-    arrived = st.query_params.to_dict()
+    arrived = {name: value for name, value in st.query_params.items() if name.startswith(f"{PREFIX}_")}
     shown = {key(what): titles for what, titles in _titles().items()}
     titled = {name: shown.get(name, {}).get(value, value) for name, value in arrived.items()}
-    if titled != arrived:
+    usable, refused = check_link(titled, known_keys())
+    if usable != arrived:
         for name in known_keys():
             st.session_state.pop(name, None)
-        st.switch_page(page, query_params=titled)
+        st.session_state[_REFUSED] = refused
+        st.switch_page(page, query_params=usable)
+    return list(st.session_state.get(_REFUSED, []))
 
 
 def _class_keys(registry: Registry[Any]) -> dict[str, Parameter]:
@@ -116,8 +123,13 @@ def preset_bar() -> None:
             )
 
 
-def _choose(values: Mapping[str, Any]) -> None:
+def _reset() -> None:
     reset(PREFIX, keep=[key("seed")])
+    _changed()
+
+
+def _choose(values: Mapping[str, Any]) -> None:
+    _reset()
     for name, value in {**DEFAULTS, **values}.items():
         set_control(key(name), value)
 
@@ -188,7 +200,10 @@ def _formula_controls() -> str:
 def _points_controls() -> str:
     upload = st.file_uploader("CSV or NPY, two columns", type=["csv", "txt", "npy"], key=key("file"))
     if upload is not None:
-        points = read_points(upload.getvalue(), upload.name)
+        try:
+            points = read_points(upload.getvalue(), upload.name)
+        except ValueError as error:
+            raise ValueError(f"The file {error}") from error
         st.session_state[f"{PREFIX}-points"] = points.tolist()
     bandwidth = parameter_control(PREFIX, key("bandwidth"), BANDWIDTH)
     if f"{PREFIX}-points" not in st.session_state:
@@ -220,7 +235,11 @@ def rule_controls(energy: str, sampler: str) -> str:
     if has_advanced(cls, ["step_size"]):
         with st.popover("More", type="tertiary"):
             values |= declared_controls(PREFIX, cls, ["step_size"], advanced=True)
-    return as_json(name, **values)
+    config = as_json(name, **values)
+    parts = Parts(make_energy(energy), samplers.get(**json.loads(sampler)), steps.get(**json.loads(config)))
+    text, above = edge_note(parts)
+    st.markdown(f":small[:red[{text}]]" if above else f":small[{text}]")
+    return config
 
 
 def _suggested_step_size(energy: str, sampler: str) -> float:
@@ -273,8 +292,8 @@ def start_at(x: float, y: float) -> None:
         st.session_state[key(name)] = float(f"{min(max(value, -bound), bound):.4g}")
 
 
-def seed_and_tools() -> int:
-    """The seed, a new one, reset, and the link to what is shown."""
+def seed_and_tools() -> tuple[int, DeltaGenerator]:
+    """The seed, a new one, reset; and the place for the link, which is known once all controls are drawn."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
         seed = SETTINGS["seed"]
         remember_default(PREFIX, key("seed"), seed.default)
@@ -290,7 +309,7 @@ def seed_and_tools() -> int:
             help=seed.help,
         )
         st.button("New seed", on_click=new_seed)
-        st.button("Reset", on_click=reset, args=(PREFIX, [key("seed")]), help="Every control but the seed")
+        st.button("Reset", on_click=_reset, help="Every control but the seed")
         with st.popover("Link"):
-            st.code(link(PREFIX), language=None)
-    return int(value)
+            place = st.empty()
+    return int(value), place

@@ -31,11 +31,11 @@ def make_scene(
     settings: Settings,
     result: Result,
     truth: Truth,
+    away: list[float] | None,
     flow: Tensor | None = None,
     can_place: bool = True,
 ) -> Scene:
-    """The scene of one run. `flow` is the continuous-time density at each frame, to lay over it."""
-    away = distances(result, truth)
+    """The scene of one run. `away` are its `distances`, `flow` the continuous-time density at each frame."""
     light, dark = FAMILY_COLOURS[family_of(parts.sampler.family, parts.rule.name)]
     trouble = explain.trouble(parts, result)
     panel = Panel(
