@@ -81,7 +81,7 @@ class Lab(NamedTuple):
         self.control(name).press("Enter")
 
     def choose(self, name: str, title: str) -> None:
-        """Choose an entry of a list by what it shows; while the page runs, a list that opens is closed again."""
+        """Choose an entry of a list by what it shows. While the page runs, an open list is closed again."""
         self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
         self.control(name).click()
         self.page.get_by_role("option", name=title, exact=True).click()
