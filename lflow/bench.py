@@ -325,7 +325,7 @@ def _mixing_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         f"Of {mixing.CHAINS} chains from exact draws, after the first quarter, bulk, the least over "
         "coordinates and their squares, at the best of a few steps: the largest among those that are right "
         f"about the squares to {100 * mixing.TOLERANCE:g} % ('biased' where none is). A gradient-free step "
-        f"counts as a gradient; svgd has no chains. '<': fewer than {mixing.LEAST} a chain: has not mixed.",
+        f"counts as a gradient; svgd has no chains. '<': fewer than {mixing.LEAST} a chain: not mixed.",
         "",
         *mixing.table(rows),
     ]

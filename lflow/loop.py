@@ -109,7 +109,8 @@ def simulate(
         step_size: h > 0, sets the rule's own: the overdamped step, or the integrator's for HMC and BAOAB.
         num_steps: steps to take, at least 1; the chains go on from `resume` by that many.
         num_chains: size of the cloud; `init` decides it where it is given.
-        temperature: T ≥ 0 of the target exp(-U/T); 1 if not given; 0 is gradient descent.
+        temperature: T ≥ 0 of the target exp(-U/T); 1 if not given; at 0 there is no noise: gradient
+            descent, where there is no accept step.
         init: (num_chains, *shape) positions to start from; None starts as the energy says.
         record_every: steps between frames; the last step is always a frame.
         seed: seeds the start and both noise streams.
@@ -187,7 +188,7 @@ class _Run:
             try:
                 return compiled(*arguments)
             except torch._dynamo.exc.FailOnRecompileLimitHit:
-                # Dynamo keeps 8 variants of one function; a long session has seen more energies and samplers.
+                # Even those are used up in a session that is long enough.
                 torch.compiler.reset()
                 return compiled(*arguments)
             except torch._dynamo.exc.BackendCompilerFailed as error:

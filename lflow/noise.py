@@ -71,6 +71,7 @@ class Stream:
 
     def __init__(self, noise: Noise, device: torch.device) -> None:
         self.noise = noise
+        self._given = None if noise.primary is None else noise.primary.to(device)
         self._primary = generator(noise.seed, "primary", device)
         self._extra = generator(noise.seed, "extra", device)
 
@@ -79,13 +80,13 @@ class Stream:
         return StepNoise(self._primary_normals(x, step), tuple(self._one(x, ask) for ask in extra))
 
     def _primary_normals(self, x: Tensor, step: int | None) -> Tensor:
-        given = self.noise.primary
+        given = self._given
         if given is None or step is None:
             source = self._primary if step is not None else self._extra
             return torch.randn(x.shape, generator=source, device=x.device, dtype=x.dtype)
         if step >= len(given):
             raise ValueError(f"the given noise holds {len(given)} steps, and step {step + 1} was asked for")
-        return given[step].to(x)
+        return given[step].to(x.dtype)
 
     def _one(self, x: Tensor, ask: Draw) -> Tensor:
         if ask.kind == "normal":

@@ -67,7 +67,9 @@ class Parameter:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         if not low <= number <= high:
-            raise ValueError(f"{self.name} must be between {low:g} and {high:g}, got {number:g}")
+            raise ValueError(
+                f"{self.name} must be between {_plain(low)} and {_plain(high)}, got {_plain(number)}"
+            )
         return int(number) if self.kind is int else number
 
     def parse(self, text: str) -> Any:
@@ -106,6 +108,11 @@ class Parameter:
         between = {self.kind(float(f"{10 ** (k / per_decade):.2g}")) for k in range(first, last + 1)}
         wanted = between | {self.kind(low), self.kind(high), self.default}
         return sorted(stop for stop in wanted if low <= stop <= high)
+
+
+def _plain(number: float) -> str:
+    whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
+    return f"{int(number):,}" if whole else f"{number:g}"
 
 
 def param(

@@ -26,8 +26,8 @@ with words:
     )
     st.markdown(
         "The same step samples posteriors, trains energy-based models and draws images. What differs is the "
-        "energy, the start, the step size, and what is done about the error that a finite step makes. That is "
-        "what this lab is for."
+        "energy, the start, the step size, and what is done about the error that a finite step makes. That "
+        "is what this lab is for."
     )
 with ways:
     st.subheader("Where to go next")

@@ -2,34 +2,33 @@
 
 import streamlit as st
 
-from lflow.ui import lab, show
-from lflow.ui.controls import read_link
+from lflow.ui import lab, share, show
+from lflow.ui.controls import plain
 from lflow.ui.request import Request, Settings
 
-PREFIX = lab.PREFIX
-lab.name_links(__file__)
-link_errors = read_link(PREFIX, lab.known_keys())
+refused_in_link = lab.follow_link(__file__)
 
 head, tools = st.columns([3, 2], vertical_alignment="bottom")
 head.title("Particle lab")
 head.caption("What does this sampler do to a cloud of particles?")
 with tools:
-    seed = lab.seed_and_tools()
-for sentence in link_errors:
-    st.warning(sentence)
+    seed, link_place = lab.seed_and_tools()
+if refused_in_link:
+    st.warning("\n\n".join(plain(sentence) for sentence in refused_in_link))
 lab.preset_bar()
 
-controls, picture = st.columns([1, 3.2], gap="medium")
+with st.container(key="picture-first-when-narrow"):
+    controls, picture = st.columns([1, 3.2], gap="medium")
 with controls:
     energy, refusal = lab.energy_controls()
     sampler = lab.sampler_controls()
     rule = lab.rule_controls(energy, sampler)
-    values = lab.run_controls() | {"seed": seed}
+    settings = Settings(**lab.run_controls(seed, energy, sampler, rule), seed=seed)
     with_flow = lab.flow_control()
-    more = lab.continued(energy, sampler, rule, values)
+link_place.code(share.link(lab.PREFIX), language=None)
 
 with picture:
     if refusal is not None:
         show.refused(refusal)
     else:
-        show.run_and_play(Request(energy, sampler, rule, Settings(**values, more=more)), with_flow, controls)
+        show.run_and_play(Request(energy, sampler, rule, settings), with_flow)

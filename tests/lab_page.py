@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, expect
 
-SLOW = 60_000  # milliseconds; for a first run on a cold or busy machine
+SLOW = 30_000  # milliseconds; for a first run on a cold or busy machine
 
 # Playwright's locators look into open shadow roots; a script in the page has to go there itself.
 _PLAYER = """
@@ -81,7 +81,8 @@ class Lab(NamedTuple):
         self.control(name).press("Enter")
 
     def choose(self, name: str, title: str) -> None:
-        """Choose an entry of a list by what it shows."""
+        """Choose an entry of a list by what it shows. While the page runs, an open list is closed again."""
+        self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
         self.control(name).click()
         self.page.get_by_role("option", name=title, exact=True).click()
 

@@ -1,4 +1,4 @@
-"""The player in a real browser, on the lab: the keys, the buttons, the slider, what it says to a screen reader."""
+"""The player in a real browser, on the lab: keys, buttons, slider, and what it says to a screen reader."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -37,7 +37,9 @@ def test_pause_button_and_space_stop_the_clock(lab: Lab, page_errors: list[str])
     expect(play).to_have_attribute("aria-label", "Play (space)")
     frame = lab.says("frame")
     # Ten turns of the browser's own clock: it moved on, the player did not.
-    lab.page.evaluate("async () => { for (let k = 0; k < 10; k++) await new Promise(requestAnimationFrame); }")
+    lab.page.evaluate(
+        "async () => { for (let k = 0; k < 10; k++) await new Promise(requestAnimationFrame); }"
+    )
     assert lab.says("frame") == frame
     lab.player.focus()
     lab.page.keyboard.press("Space")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from lflow.energies.expression import FUNCTIONS, MAX_LENGTH, Formula, check, compile_expression
+from lflow.energies.confinement import check
+from lflow.energies.expression import FUNCTIONS, MAX_LENGTH, Formula, compile_expression
 
 BOX = ((-4.0, 4.0), (-4.0, 4.0))
 POINTS = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

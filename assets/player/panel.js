@@ -126,8 +126,12 @@ function marginalStrips(data, [[x0, x1], [y0, y1]], view) {
 
 function stripPath(values, { length, unit, place }) {
   const path = new Path2D();
+  let drawing = false;
   values.forEach((value, index) => {
-    path[index ? "lineTo" : "moveTo"](...place(((index + 0.5) / values.length) * length, value * unit));
+    const height = value * unit;
+    const visible = height > 0.5; // where there is nothing, a line would only thicken the frame
+    if (visible) path[drawing ? "lineTo" : "moveTo"](...place(((index + 0.5) / values.length) * length, height));
+    drawing = visible;
   });
   return path;
 }

@@ -19,7 +19,7 @@ function createPlayer(parentElement) {
   const player = {
     root, clouds, panelBox, metricBox, hint, panels: [], charts: [],
     scene: null, position: 0, playing: !reduced, speed: 1, placing: null, visible: true,
-    switches: { trails: true, marginals: true, flow: false, between: false },
+    switches: { trails: true, marginals: true, flow: true, between: false },
     request: 0, before: 0, rate: { since: 0, ticks: 0, draws: 0, cost: 0 },
   };
   player.controls = buildControls({

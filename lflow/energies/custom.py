@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lflow.energies.base import Bounds, Energy
-from lflow.energies.expression import check, compile_expression
+from lflow.energies.confinement import check
+from lflow.energies.expression import compile_expression
 from lflow.energies.points import PointCloud
 from lflow.spec import param
 
@@ -23,7 +24,7 @@ class FromCallable(Energy):
     dim: int
     box: Bounds
     formula: str = ""
-    title = "Function"
+    title: str = "function"
     name = "from_callable"
 
     @property
@@ -43,7 +44,7 @@ class FromPoints(Energy):
 
     points: tuple[tuple[float, float], ...] = field(repr=False)
     bandwidth: float = param(1.0, 0.1, 5.0, log=True, help="smoothing, in units of Scott's rule")
-    title = "Points"
+    title = "your points"
     name = "from_points"
     formula = r"U = -\log \tfrac1m \sum_i \mathcal{N}(x;\, p_i, h^2)"
     dim = 2
@@ -107,7 +108,7 @@ def from_expression(text: str, bounds: Sequence[Sequence[float]] = ((-4.0, 4.0),
     formula = compile_expression(text)
     box = _box(bounds, 2)
     check(formula, box)
-    return FromCallable(formula, 2, box, formula=f"U = \\texttt{{{_plain(text)}}}")
+    return FromCallable(formula, 2, box, formula=f"U = \\texttt{{{_plain(text)}}}", title="your formula")
 
 
 def from_points(points: np.ndarray | Tensor, bandwidth: float = 1.0) -> Energy:

@@ -34,9 +34,9 @@ class RandomizedMidpoint(Sampler):
 
     α ~ U[0,1];  m = x - αh ∇U(x) + √(2T) W_{αh};  x' = x - h ∇U(m) + √(2T) W_h
 
-    Its variance on N(0,1) is 1 + O(h³); stable below 1.597/L. With independent noises in the two lines it
-    is worse than ULA.
-    (Shen & Lee 2019, arXiv 1909.05503; overdamped form of He, Balasubramanian & Erdogdu 2020)
+    Its variance on N(0,1) is 1 + O(h³); second moments are stable below 1.596/L. With independent noises in
+    the two lines it is worse than ULA.
+    (Shen & Lee 2019, arXiv 1909.05503; Karimi, Hsieh & Krause 2023, arXiv 2210.13867)
     """
 
     title = "Randomized midpoint"
@@ -46,7 +46,7 @@ class RandomizedMidpoint(Sampler):
     )
     reference = "Karimi, Hsieh & Krause 2023, arXiv 2210.13867"
     family = "midpoint"
-    edge_formula = "1.597/L"
+    edge_formula = "1.596/L"
     follows_flow = True
 
     @property
@@ -71,7 +71,7 @@ class RandomizedMidpoint(Sampler):
         return OverdampedState(x, grad), Info(gradient_evaluations=2, grad=grad)
 
     def stability_edge(self, curvature: float) -> float:
-        return 1.597 / curvature
+        return 1.596 / curvature
 
 
 @registry.register("ormm")
@@ -81,7 +81,7 @@ class OptimisticRandomizedMidpoint(Sampler):
 
     α ~ U[0,1];  m = x - αh ∇U(m₋) + √(2T) W_{αh};  x' = x - h ∇U(m) + √(2T) W_h
 
-    One gradient a step, where the randomized midpoint takes two.
+    One gradient a step, where the randomized midpoint takes two; second moments are stable below 0.949/L.
     (Karimi, Hsieh & Krause 2023, arXiv 2210.13867)
     """
 
@@ -92,6 +92,7 @@ class OptimisticRandomizedMidpoint(Sampler):
     )
     reference = "Karimi, Hsieh & Krause 2023, arXiv 2210.13867"
     family = "midpoint"
+    edge_formula = "0.949/L"
     start_gradients = 1
     follows_flow = True
 
@@ -111,6 +112,9 @@ class OptimisticRandomizedMidpoint(Sampler):
         grad = energy.grad(middle)
         x = state.x - h * grad + sqrt(2 * h * temperature) * noise.primary
         return OverdampedState(x, grad), Info(gradient_evaluations=1, grad=grad)
+
+    def stability_edge(self, curvature: float) -> float:
+        return 0.949 / curvature
 
 
 @registry.register("srk")

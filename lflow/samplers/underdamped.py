@@ -51,7 +51,6 @@ class BAOAB(Sampler):
     reference = "Leimkuhler & Matthews 2013, arXiv 1203.5428"
     family = "underdamped"
     edge_formula = "2/√L"
-    start_gradients = 1
 
     friction: float = param(
         1.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades"
@@ -96,7 +95,6 @@ class OBABO(Sampler):
     reference = "Bussi & Parrinello 2007, arXiv 0803.4083"
     family = "underdamped"
     edge_formula = "2/√L"
-    start_gradients = 1
 
     friction: float = param(
         1.0, 0.001, 1000.0, log=True, shown=(0.03, 30.0), help="γ, how fast momentum fades"

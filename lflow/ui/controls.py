@@ -7,44 +7,51 @@ never trusted: every run is checked again by the same declaration.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from lflow.spec import Declared, Parameter, parameters
 
 Changed = Callable[[], None] | None
 
 
-def read_link(prefix: str, known: Mapping[str, Parameter]) -> list[str]:
-    """What is wrong with the address that the page was opened with, in sentences; said once a session.
-
-    Streamlit drops a value that its widget does not take; here the reader is told.
-    """
-    raw = {key: value for key, value in st.query_params.items() if key.startswith(f"{prefix}_")}
-    seen = f"{prefix}-link"
-    if seen not in st.session_state:
-        st.session_state[seen] = _link_errors(raw, known)
-    return list(st.session_state[seen])
+def plain(text: str) -> str:
+    """A text that may hold anything, so that Streamlit shows it as it is: no markup, no images, no links."""
+    return re.sub(r"([^\w\s,;'\"%/?=])", r"\\\1", text)
 
 
-def _link_errors(raw: Mapping[str, str], known: Mapping[str, Parameter]) -> list[str]:
-    errors = []
-    for key, text in raw.items():
+def check_link(link: Mapping[str, str], known: Mapping[str, Parameter]) -> tuple[dict[str, str], list[str]]:
+    """What of a link can be used, and a sentence about each value that cannot."""
+    usable, refused = {}, []
+    for key, text in link.items():
         if key not in known:
-            errors.append(f"The link sets {key}, which is not known here; it is ignored.")
+            refused.append(f"The link sets {key[:40]}, which is not known here; it is ignored.")
             continue
         try:
             known[key].parse(text)
+            usable[key] = text
         except ValueError as error:
-            errors.append(f"The link sets {key} to {text[:40]!r}: {error}. The default is used.")
-    return errors
+            refused.append(f"The link sets {key} to {text[:40]!r}: {error}. The default is used.")
+    return usable, refused
 
 
 def remember_default(prefix: str, key: str, default: Any) -> None:
     """Note a control's default, for `reset`."""
     st.session_state.setdefault(f"{prefix}-defaults", {})[key] = default
+
+
+def set_control(key: str, value: Any) -> None:
+    """Set a control from a callback, whether or not its widget has been drawn yet."""
+    st.session_state[key] = value
+    try:
+        st.query_params[key] = str(value)
+    except StreamlitAPIException:
+        # Its widget is there, keeps the URL itself, and does so as soon as it is drawn with the new value.
+        return
 
 
 def reset(prefix: str, keep: Iterable[str]) -> None:
@@ -96,7 +103,9 @@ def _number(key: str, parameter: Parameter, label: str, on_change: Changed) -> i
         on_change=on_change,
     )
     stops = [as_type(stop) for stop in slider_stops(parameter)]
-    st.session_state[slider_key] = min(stops, key=lambda stop: abs(stop - value))
+    if stops[0] < value < stops[-1]:
+        stops = sorted({*stops, value})
+    st.session_state[slider_key] = min(max(value, stops[0]), stops[-1])
 
     def follow() -> None:
         st.session_state[key] = as_type(st.session_state[slider_key])

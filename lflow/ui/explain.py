@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lflow.loop import Result
-from lflow.ui.request import Parts, Settings
+from lflow.ui.request import Parts, Settings, stability_edge
 
 
 def number(value: float) -> str:
@@ -14,7 +14,7 @@ def number(value: float) -> str:
         return "not finite"
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
-    return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 def captions(result: Result, distance: list[float] | None, floor: tuple[float, float] | None) -> list[str]:
@@ -44,7 +44,7 @@ def _within(value: float, floor: tuple[float, float]) -> bool:
 
 def edge_note(parts: Parts) -> tuple[str, bool]:
     """The step size against the sampler's stability edge, and whether it is above."""
-    edge = parts.sampler.stability_edge(parts.energy.curvature)
+    edge = stability_edge(parts.energy, parts.sampler)
     h, title = parts.rule.step_size, parts.sampler.title
     if edge is None:
         if parts.sampler.has_accept_step:
@@ -54,6 +54,8 @@ def edge_note(parts: Parts) -> tuple[str, bool]:
             )
         if parts.sampler.always_stable:
             return f"{title} is stable at every step size.", False
+        if parts.sampler.edge_formula:
+            return "This energy curves upward almost nowhere: h has no stability edge here.", False
         return f"No stability edge is known for {title}.", False
     relation = f"{h / edge:.2g} of" if h <= edge else f"{h / edge:.2g} times"
     return (
@@ -76,7 +78,7 @@ def trouble(parts: Parts, result: Result) -> tuple[str, int] | None:
 
 
 def _reason(parts: Parts) -> str:
-    edge = parts.sampler.stability_edge(parts.energy.curvature)
+    edge = stability_edge(parts.energy, parts.sampler)
     h, title = number(parts.rule.step_size), parts.sampler.title
     if edge is None:
         return f"Why: step {h} is too large here."
@@ -92,12 +94,12 @@ def _reason(parts: Parts) -> str:
 ANILA = {
     "paper": "As printed, the step depends on the place and the term T∇γ is left out: the law is "
     "e^(-U/T)·max(1, |∇U|/b). Flanks get too much, modes too little.",
-    "toy_code": "As its authors coded it, the noise is scaled by γ and not by √γ: the law is neither the target's "
-    "nor the printed one's. In one dimension its variance can come out right while its shape is wrong.",
+    "toy_code": "As its authors coded it, the noise is scaled by γ and not by √γ: the law is neither the "
+    "target's nor the printed one's. In one dimension its variance can be right while its shape is wrong.",
     "flowers_code": "As coded for the Flowers experiments, only the noise shrinks, not the drift: the cloud is "
     "colder than T.",
-    "corrected": "With the term T∇γ added the law is the target's as h → 0. It costs a Hessian-vector product.",
-    "metropolis": "The printed step is a proposal, accepted with its own densities: the law is exact at any h.",
+    "corrected": "With the term T∇γ the law is the target's as h → 0. It costs a Hessian-vector product.",
+    "metropolis": "The printed step is a proposal, accepted with its own densities: the law is exact.",
 }
 
 
@@ -124,9 +126,7 @@ def why(parts: Parts, settings: Settings) -> list[str]:
     if sampler.name == "anila":
         said.append(ANILA[sampler.config()["variant"]])
     if sampler.name == "svgd":
-        said.append(
-            "There is no noise in SVGD: particles repel each other instead, and too few spread too little."
-        )
+        said.append("SVGD has no noise: particles repel each other instead, and too few spread too little.")
     if sampler.name == "annealed":
         said.append(
             "Until the cooling ends the cloud is hotter than the target; only then is it compared fairly."

@@ -20,7 +20,7 @@ def build() -> bytes:
     from lflow.ui.player import pack
     from lflow.ui.request import Request, Settings, as_json
     from lflow.ui.run import run
-    from lflow.ui.scene import make_scene
+    from lflow.ui.scene import distances, make_scene
     from lflow.ui.store import Store
     from lflow.ui.truth import find_truth
 
@@ -30,7 +30,7 @@ def build() -> bytes:
     parts = request.parts()
     result = run(request, Store(1))
     truth = find_truth(parts.energy, settings.temperature, settings.num_chains)
-    return pack(make_scene(parts, settings, result, truth, can_place=False))
+    return pack(make_scene(parts, settings, result, truth, distances(result, truth), can_place=False))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ Every control is drawn from a declaration and lives in the URL under a key that 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lflow import energies, samplers, steps
 from lflow.energies.expression import FUNCTIONS
@@ -19,12 +20,21 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Parameter, parameters
 from lflow.steps import registry as rule_registry
-from lflow.ui.controls import declared_controls, has_advanced, parameter_control, remember_default, reset
-from lflow.ui.presets import PRESETS, Preset
-from lflow.ui.request import FORMULA, POINTS, Settings, as_json, make_energy, suggested_step_size
-from lflow.ui.share import link
+from lflow.ui.controls import (
+    check_link,
+    declared_controls,
+    has_advanced,
+    parameter_control,
+    remember_default,
+    reset,
+    set_control,
+)
+from lflow.ui.explain import edge_note
+from lflow.ui.presets import PRESETS
+from lflow.ui.request import FORMULA, POINTS, Parts, Settings, as_json, make_energy, suggested_step_size
 
 PREFIX = "lab"
+_REFUSED = f"{PREFIX}-refused"
 DEFAULTS = {"energy": "rings", "sampler": "ula", "step": "constant"}
 FORMULA_DEFAULT = "(x**2 - 1)**2 + (y - sin(2*x))**2"
 REACH = Parameter("reach", 4.0, 0.1, 1000.0, log=True, shown=(1.0, 20.0), help="half the side of the picture")
@@ -61,17 +71,23 @@ def _titles() -> dict[str, dict[str, str]]:
     }
 
 
-def name_links(page: str) -> None:
-    """Let a link name an energy, sampler or rule as the library does.
+def follow_link(page: str) -> list[str]:
+    """Take the link that the page was opened with; sentences about what of it cannot be used.
 
-    Streamlit keeps in the URL what a list shows, the title: a link with a name is followed to the same
-    page with the title.
+    A link may name an energy, sampler or rule as the library does. Streamlit keeps in the URL what a list
+    shows, the title, and drops in silence what a widget does not take: so a link with names or mistakes is
+    followed again to the same page, with titles and without them. What it leaves out is at its default.
     """
-    arrived = st.query_params.to_dict()
+    arrived = {name: value for name, value in st.query_params.items() if name.startswith(f"{PREFIX}_")}
     shown = {key(what): titles for what, titles in _titles().items()}
     titled = {name: shown.get(name, {}).get(value, value) for name, value in arrived.items()}
-    if titled != arrived:
-        st.switch_page(page, query_params=titled)
+    usable, refused = check_link(titled, known_keys())
+    if usable != arrived:
+        for name in known_keys():
+            st.session_state.pop(name, None)
+        st.session_state[_REFUSED] = refused
+        st.switch_page(page, query_params=usable)
+    return list(st.session_state.get(_REFUSED, []))
 
 
 def _class_keys(registry: Registry[Any]) -> dict[str, Parameter]:
@@ -87,29 +103,35 @@ def _step_size_parameter(rule: str) -> Parameter:
     return next(p for p in parameters(steps.get_class(rule)) if p.name == "step_size")
 
 
-def apply_preset(preset: Preset) -> None:
-    """Set every control to the preset's, the others to their defaults, the seed left alone."""
-    reset(PREFIX, keep=[key("seed")])
-    for name, value in preset.settings.items():
-        st.session_state[key(name)] = value
-
-
 def new_seed() -> None:
     """The next seed."""
     st.session_state[key("seed")] = (st.session_state.get(key("seed"), 0) + 1) % 2**31
 
 
 def preset_bar() -> None:
-    """A row of buttons, one for each preset."""
+    """A row of buttons: each sets every control but the seed."""
     with st.container(horizontal=True, gap="small"):
         for preset in PRESETS:
+            name = f"{PREFIX}-preset-{preset.title}"
             st.button(
                 preset.title,
-                key=f"preset-{preset.title}",
+                key=name,
                 help=preset.question,
-                on_click=partial(apply_preset, preset),
                 type="tertiary",
+                on_click=_choose,
+                args=(preset.settings,),
             )
+
+
+def _reset() -> None:
+    reset(PREFIX, keep=[key("seed")])
+    _changed()
+
+
+def _choose(values: Mapping[str, Any]) -> None:
+    _reset()
+    for name, value in {**DEFAULTS, **values}.items():
+        set_control(key(name), value)
 
 
 def _changed() -> None:
@@ -178,7 +200,10 @@ def _formula_controls() -> str:
 def _points_controls() -> str:
     upload = st.file_uploader("CSV or NPY, two columns", type=["csv", "txt", "npy"], key=key("file"))
     if upload is not None:
-        points = read_points(upload.getvalue(), upload.name)
+        try:
+            points = read_points(upload.getvalue(), upload.name)
+        except ValueError as error:
+            raise ValueError(f"The file {error}") from error
         st.session_state[f"{PREFIX}-points"] = points.tolist()
     bandwidth = parameter_control(PREFIX, key("bandwidth"), BANDWIDTH)
     if f"{PREFIX}-points" not in st.session_state:
@@ -200,7 +225,7 @@ def sampler_controls() -> str:
 def rule_controls(energy: str, sampler: str) -> str:
     """Choose the step-size rule and the step size; its configuration."""
     name = _choice("step", "Step-size rule")
-    suggested = suggested_step_size(make_energy(energy), samplers.get(**json.loads(sampler)))
+    suggested = _suggested_step_size(energy, sampler)
     if st.session_state.get(key("h"), 0) is None:
         st.session_state[key("h")] = suggested
     step_size = replace(_step_size_parameter(name), name="h", default=suggested)
@@ -210,11 +235,23 @@ def rule_controls(energy: str, sampler: str) -> str:
     if has_advanced(cls, ["step_size"]):
         with st.popover("More", type="tertiary"):
             values |= declared_controls(PREFIX, cls, ["step_size"], advanced=True)
-    return as_json(name, **values)
+    config = as_json(name, **values)
+    parts = Parts(make_energy(energy), samplers.get(**json.loads(sampler)), steps.get(**json.loads(config)))
+    text, above = edge_note(parts)
+    st.markdown(f":small[:red[{text}]]" if above else f":small[{text}]")
+    return config
 
 
-def run_controls() -> dict[str, Any]:
-    """Steps in view; size, temperature and start of the run under one button."""
+def _suggested_step_size(energy: str, sampler: str) -> float:
+    # Of the energy as it comes: were it to follow the energy's parameters, the default would move under
+    # the reader's hand, and a link that leaves the step size out would mean another one.
+    name = json.loads(energy)["name"]
+    as_it_comes = make_energy(as_json(name) if name in energies.names() else energy)
+    return suggested_step_size(as_it_comes, samplers.get(**json.loads(sampler)))
+
+
+def run_controls(*described: Any) -> dict[str, Any]:
+    """Steps in view; size, temperature and start of the run, so described, under one button."""
     values: dict[str, Any] = {
         "num_steps": parameter_control(PREFIX, key("num_steps"), SETTINGS["num_steps"], "Steps")
     }
@@ -223,6 +260,7 @@ def run_controls() -> dict[str, Any]:
         values["num_chains"] = parameter_control(PREFIX, key("num_chains"), chains, "Particles")
         for name in ("temperature", "start", "x", "y"):
             values[name] = parameter_control(PREFIX, key(name), SETTINGS[name])
+        values["more"] = _continued(*described, values)
     return values
 
 
@@ -231,22 +269,13 @@ def flow_control() -> bool:
     return bool(parameter_control(PREFIX, key("flow"), FLOW, "Compare with the exact flow"))
 
 
-def continued(*described: Any) -> int:
+def _continued(*described: Any) -> int:
     """How often the run so described was continued; a change of anything in it begins again."""
     name, now = f"{PREFIX}-described", repr(described)
     if st.session_state.get(name, now) != now:
         st.session_state[key("more")] = 0
     st.session_state[name] = now
-    more = SETTINGS["more"]
-    remember_default(PREFIX, key("more"), more.default)
-    # Without a widget the value would leave the URL; a widget of zero would only be in the way.
-    if not st.session_state.get(key("more"), st.query_params.get(key("more"))):
-        return 0
-    return int(
-        st.number_input(
-            "Times continued", more.low, more.high, more.default, 1, key=key("more"), bind="query-params"
-        )
-    )
+    return int(parameter_control(PREFIX, key("more"), SETTINGS["more"], "Times continued"))
 
 
 def continue_run() -> None:
@@ -263,8 +292,8 @@ def start_at(x: float, y: float) -> None:
         st.session_state[key(name)] = float(f"{min(max(value, -bound), bound):.4g}")
 
 
-def seed_and_tools() -> int:
-    """The seed, a new one, reset, and the link to what is shown."""
+def seed_and_tools() -> tuple[int, DeltaGenerator]:
+    """The seed, a new one, reset; and the place for the link, which is known once all controls are drawn."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
         seed = SETTINGS["seed"]
         remember_default(PREFIX, key("seed"), seed.default)
@@ -280,7 +309,7 @@ def seed_and_tools() -> int:
             help=seed.help,
         )
         st.button("New seed", on_click=new_seed)
-        st.button("Reset", on_click=reset, args=(PREFIX, [key("seed")]), help="Every control but the seed")
+        st.button("Reset", on_click=_reset, help="Every control but the seed")
         with st.popover("Link"):
-            st.code(link(PREFIX), language=None)
-    return int(value)
+            place = st.empty()
+    return int(value), place

@@ -97,9 +97,10 @@ class Request:
     def check_budget(self, parts: Parts) -> None:
         """OverBudget if the run is too large for a page."""
         per_step = max(1, parts.sampler.gradients_per_step) * self.settings.num_chains
-        asked, allowed = per_step * self.settings.num_steps, BUDGET / parts.energy.cost
+        runs = 1 + self.settings.more
+        asked, allowed = runs * per_step * self.settings.num_steps, BUDGET / parts.energy.cost
         if asked > allowed:
-            raise OverBudget(asked, allowed, max(1, int(allowed // per_step)))
+            raise OverBudget(asked, allowed, max(1, int(allowed // (runs * per_step))))
 
     def before_continuing(self) -> Request:
         """The request whose run this one continues."""
@@ -135,7 +136,12 @@ def starting_points(energy: Energy, settings: Settings) -> Tensor | None:
     return None
 
 
+def stability_edge(energy: Energy, sampler: Sampler) -> float | None:
+    """The sampler's stability edge on the energy; None where it has none, or the energy is nowhere convex."""
+    return sampler.stability_edge(energy.curvature) if energy.curvature > 0 else None
+
+
 def suggested_step_size(energy: Energy, sampler: Sampler) -> float:
-    """A safe step to begin with: a fifth of the stability edge, or of 2/L without one, to two digits."""
-    edge = sampler.stability_edge(energy.curvature) or 2 / energy.curvature
+    """A safe step to begin with: a fifth of the stability edge, or of 2/L without one, to one digit."""
+    edge = stability_edge(energy, sampler) or 2 / max(energy.curvature, 1.0)
     return float(f"{min(max(edge / 5, 1e-4), 1.0):.1g}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -31,11 +33,11 @@ def make_scene(
     settings: Settings,
     result: Result,
     truth: Truth,
+    away: list[float] | None,
     flow: Tensor | None = None,
     can_place: bool = True,
 ) -> Scene:
-    """The scene of one run. `flow` is the continuous-time density at each frame, to lay over it."""
-    away = distances(result, truth)
+    """The scene of one run. `away` are its `distances`, `flow` the continuous-time density at each frame."""
     light, dark = FAMILY_COLOURS[family_of(parts.sampler.family, parts.rule.name)]
     trouble = explain.trouble(parts, result)
     panel = Panel(
@@ -125,8 +127,13 @@ def _mode_mass(parts: Parts, result: Result, truth: Truth) -> Metric | None:
         help = "Share of particles nearest to each mode."
         return Metric("Mode mass", "share", series, lines=lines, help=help)
     misplaced = (mass - truth.mode_shares).abs().sum(1) / 2
+    # The mean of |p̂ - p| over n draws is √(2p(1-p)/πn) where np is large.
+    share = truth.mode_shares
+    floor = (2 * share * (1 - share) / (math.pi * result.positions.shape[1])).sqrt().sum() / 2
     help = "Half the sum over modes of |share - exact share|: the mass that would have to change its mode."
-    return Metric("Mass in the wrong mode", "share", (Series("", misplaced.numpy(), 0),), help=help)
+    series = (Series("", misplaced.numpy(), 0),)
+    lines = (Line("exact samples", float(floor)),)
+    return Metric("Mass in the wrong mode", "share", series, lines=lines, help=help)
 
 
 def _step_sizes(parts: Parts, result: Result) -> Metric | None:

@@ -15,6 +15,17 @@ PAGES = (
     ("particle_lab.py", "Particle lab", "particle-lab"),
 )
 
+# What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own
+# running sign has a button that would end a run halfway and leave its pieces: a page has its own Stop.
+STYLE = """<style>
+@media (max-width: 640px) {
+  .st-key-picture-first-when-narrow > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
+    flex-direction: column-reverse;
+  }
+}
+[data-testid="stStatusWidget"] { display: none; }
+</style>"""
+
 
 def main() -> None:
     """Draw the frame and run the page that the address names."""
@@ -32,6 +43,7 @@ def main() -> None:
         # An entry of our own is what makes the menu, and with it the light and dark switch, appear.
         menu_items={"About": "**lflow**: an interactive lab over Langevin dynamics."},
     )
+    st.html(STYLE)
     page.run()
 
 

@@ -16,6 +16,7 @@ import streamlit as st
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
 from lflow.ui import explain, lab, player, share
+from lflow.ui.controls import plain
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
 from lflow.ui.run import flow_density, has_flow, record_every, run
 from lflow.ui.scene import distances, make_scene
@@ -30,34 +31,26 @@ _QUIET = 0.7  # seconds before a run shows its progress
 
 
 @st.cache_resource
-def _stores() -> tuple[Store, Store, Store]:
-    return Store(16), Store(32), Store(16)
-
-
-def _edge(parts: Parts) -> None:
-    text, above = explain.edge_note(parts)
-    st.markdown(f":small[:red[{text}]]" if above else f":small[{text}]")
+def _stores() -> tuple[Store, Store, Store, Store]:
+    return Store(16), Store(32), Store(64), Store(16)
 
 
 def refused(error: ValueError) -> None:
     """A sentence about what is wrong, and the last picture: nothing is lost."""
     st.error(_sentence(error))
-    if _LAST in st.session_state:
-        player.show(st.session_state[_LAST], key=PLAYER)
+    _last_picture()
 
 
-def run_and_play(request: Request, with_flow: bool, beside: st.delta_generator.DeltaGenerator) -> None:
-    """Run the request (or find it), play it, and say what was seen; a note goes beside it."""
+def run_and_play(request: Request, with_flow: bool) -> None:
+    """Run the request (or find it), play it, and say what was seen."""
     notice = st.empty()
-    results, truths, payloads = _stores()
+    results, truths, distances_of, payloads = _stores()
     try:
         parts = request.parts()
-        with beside:
-            _edge(parts)
         if st.session_state.get(_STOPPED) == request.key and request.key not in results:
             notice.info("Stopped. Change a control, or run it again.")
             st.button("Run it again", on_click=_forget_stop)
-            refused_picture_only()
+            _last_picture()
             return
         result = run(request, results, _progress(notice, request))
         settings = request.settings
@@ -66,8 +59,10 @@ def run_and_play(request: Request, with_flow: bool, beside: st.delta_generator.D
             truth_key, lambda: find_truth(parts.energy, settings.temperature, settings.num_chains)
         )
         flow_wanted = with_flow and has_flow(parts, settings)
+        away = distances_of.get(request.key, lambda: distances(result, truth))
         payload = payloads.get(
-            f"{request.key} {flow_wanted}", lambda: _payload(request, parts, result, truth, flow_wanted)
+            f"{request.key} {flow_wanted}",
+            lambda: _payload(request, parts, result, truth, away, flow_wanted),
         )
     except OverBudget as error:
         notice.error(_sentence(error))
@@ -76,7 +71,7 @@ def run_and_play(request: Request, with_flow: bool, beside: st.delta_generator.D
             on_click=_set,
             args=("num_steps", error.allowed_steps),
         )
-        refused_picture_only()
+        _last_picture()
         return
     except ValueError as error:
         refused(error)
@@ -88,10 +83,10 @@ def run_and_play(request: Request, with_flow: bool, beside: st.delta_generator.D
         st.caption(
             "The exact flow is the overdamped one: choose ULA, SGLD or MALA, T > 0, and a rule of time alone."
         )
-    _under_the_picture(request, parts, result, truth)
+    _under_the_picture(request, parts, result, truth, None if away is None else away[-1])
 
 
-def refused_picture_only() -> None:
+def _last_picture() -> None:
     """The last picture that was played, where there is one."""
     if _LAST in st.session_state:
         player.show(st.session_state[_LAST], key=PLAYER)
@@ -99,12 +94,14 @@ def refused_picture_only() -> None:
 
 def _sentence(error: Exception) -> str:
     text = str(error)
-    return text[:1].upper() + text[1:]
+    return plain(text[:1].upper() + text[1:])
 
 
-def _payload(request: Request, parts: Parts, result: Result, truth: Truth, with_flow: bool) -> bytes:
+def _payload(
+    request: Request, parts: Parts, result: Result, truth: Truth, away: list[float] | None, with_flow: bool
+) -> bytes:
     flow = flow_density(parts, request.settings, result.steps) if with_flow else None
-    return player.pack(make_scene(parts, request.settings, result, truth, flow))
+    return player.pack(make_scene(parts, request.settings, result, truth, away, flow))
 
 
 def _progress(notice: st.delta_generator.DeltaGenerator, request: Request) -> Callable[[int, int], None]:
@@ -141,9 +138,9 @@ def _place() -> None:
         lab.start_at(*point)
 
 
-def _under_the_picture(request: Request, parts: Parts, result: Result, truth: Truth) -> None:
-    away = distances(result, truth)
-    last = None if away is None else away[-1]
+def _under_the_picture(
+    request: Request, parts: Parts, result: Result, truth: Truth, last: float | None
+) -> None:
     words, more = st.columns([4, 1], vertical_alignment="center")
     words.markdown(explain.summary(parts, result, last, truth.floor))
     if explain.trouble(parts, result):
@@ -158,8 +155,7 @@ def _under_the_picture(request: Request, parts: Parts, result: Result, truth: Tr
         _equations(parts)
     with st.expander("Why this setting behaves so"):
         st.markdown("\n".join(f"- {sentence}" for sentence in explain.why(parts, request.settings)))
-    with st.expander("How fast the chains forget"):
-        _forgetting(parts, result)
+    _forgetting(parts, result)
     with st.expander("Take it with you"):
         _downloads(request, result)
 
@@ -210,7 +206,15 @@ def _equations(parts: Parts) -> None:
             st.caption(reference)
 
 
+@st.fragment
 def _forgetting(parts: Parts, result: Result) -> None:
+    opened = st.expander("How fast the chains forget", key=f"{lab.PREFIX}-forgetting", on_change="rerun")
+    if opened.open:
+        with opened:
+            _autocorrelation(parts, result)
+
+
+def _autocorrelation(parts: Parts, result: Result) -> None:
     frames = result.positions[len(result.positions) // 2 :]
     if len(frames) < 8:
         st.markdown("Take more steps: there are too few frames to tell.")
@@ -233,7 +237,7 @@ def _forgetting(parts: Parts, result: Result) -> None:
         alt.Chart(table)
         .mark_line(color=colour)
         .encode(
-            x=alt.X("lag", title="lag (steps)", axis=alt.Axis(grid=False)),
+            x=alt.X("lag", title="lag (steps)", axis=alt.Axis(grid=False, tickCount=6)),
             y=alt.Y(
                 "autocorrelation",
                 scale=alt.Scale(domain=[min(0.0, float(correlation.min())), 1.0], clamp=True),

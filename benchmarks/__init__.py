@@ -1,0 +1,1 @@
+"""What the lab costs in time; each module is run on its own."""
