@@ -48,7 +48,9 @@ class Sampler(Declared):
     """Colour and kinship: overdamped, accept, anisotropic, midpoint, underdamped."""
     has_accept_step: ClassVar[bool] = False
     edge_formula: ClassVar[str] = ""
-    """The stability edge as a formula in L, such as 2/L; empty if every step is stable."""
+    """The stability edge as a formula in L, such as 2/L; empty where none is known."""
+    always_stable: ClassVar[bool] = False
+    """Whether every step is stable (the proximal one: on a convex energy)."""
     start_gradients: ClassVar[int] = 0
     """Gradients at the start that the first position depends on, beyond those that the step counts."""
 
@@ -74,6 +76,10 @@ class Sampler(Declared):
     def stability_edge(self, curvature: float) -> float | None:
         """The largest stable step on a quadratic of curvature L; None if every step is stable."""
         return None
+
+    def unused(self, energy: Energy) -> tuple[str, ...]:
+        """Names of the parameters that change nothing on this energy."""
+        return ()
 
     def implied_temperature(self, energy: Energy, step_size: float, temperature: float) -> float | None:
         """The temperature that the step really has, to first order, where it differs; None where it is T."""
