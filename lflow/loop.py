@@ -7,51 +7,36 @@ overflow, progress, cancelling, continuing. It never waits for the device betwee
 from __future__ import annotations
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lflow import samplers, steps
+from lflow.beginning import (
+    MAX_BYTES,
+    Carry,
+    Checkpoint,
+    as_energy,
+    checked_temperature,
+    continued,
+    find_device,
+    fresh,
+    make_rule,
+    make_sampler,
+    starting_points,
+    whole,
+)
 from lflow.energies.base import Energy
-from lflow.energies.custom import FromCallable
-from lflow.noise import Noise, StepNoise, Stream, generator
+from lflow.noise import Noise, StepNoise, Stream
 from lflow.samplers.base import Sampler, per_chain
-from lflow.steps import StepRule, check_pair
+from lflow.steps import StepRule
 
 ESCAPE_WIDTHS = 1000.0
-MAX_RECORD_BYTES = 8 << 30
 
 Callback = Callable[[int, int], bool | None]
-
-
-class Carry(NamedTuple):
-    """What a step hands to the next: the sampler's state, the rule's, which chains live, the step number."""
-
-    state: Any
-    rule_state: Any
-    alive: Tensor
-    t: Tensor
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Everything that a run needs to go on exactly: its parts, its state and its random numbers."""
-
-    energy: Energy
-    sampler: Sampler
-    rule: StepRule
-    temperature: float
-    noise: Noise
-    carry: Carry
-    stream: tuple[Tensor, Tensor]
-    step: int
-    gradient_evaluations: int
-    escaped: Tensor
 
 
 @dataclass(frozen=True)
@@ -130,15 +115,17 @@ def simulate(
         >>> r.positions[-1].shape
         torch.Size([2000, 2])
     """
-    num_steps, record_every = _whole(num_steps, "num_steps"), _whole(record_every, "record_every")
-    where = _device(device)
+    num_steps, record_every = whole(num_steps, "num_steps"), whole(record_every, "record_every")
+    if isinstance(seed, bool) or seed != int(seed) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    where = find_device(device)
     if resume is not None:
-        start = _continued(resume.checkpoint, energy, sampler, step, step_size, temperature, init, noise)
+        start = continued(resume.checkpoint, energy, sampler, step, step_size, temperature, init, noise)
     else:
-        x = _start(energy, init, num_chains, seed, where)
-        potential = _as_energy(energy, x)
-        parts = _sampler(sampler), _rule(step, step_size), _temperature(temperature)
-        start = _fresh(potential, x, *parts, noise or Noise(seed))
+        x = starting_points(energy, init, num_chains, seed, where)
+        potential = as_energy(energy, x)
+        parts = make_sampler(sampler), make_rule(step, step_size), checked_temperature(temperature)
+        start = fresh(potential, x, *parts, noise or Noise(seed))
     with torch.no_grad():
         return _Run(start, num_steps, record_every, compile).go(callback)
 
@@ -151,7 +138,7 @@ class _Run:
         self.frame_steps = [*range(0, num_steps, record_every), num_steps]
         x = start.carry.state.x
         size = len(self.frame_steps) * x.numel() * 4
-        if size > MAX_RECORD_BYTES:
+        if size > MAX_BYTES:
             raise ValueError(
                 f"recording {len(self.frame_steps)} frames of {len(x)} chains needs {size / 2**30:.0f} GiB: "
                 "raise record_every"
@@ -236,8 +223,10 @@ class _Run:
     def _result(self, frames: int, carry: Carry, escaped: Tensor, taken: int) -> Result:
         scalars, start = self.scalars[:, :frames].cpu(), self.start
         done = self.frame_steps[frames - 1]
+        # A cancelled run must not hold on to the frames that were never made.
+        positions = self.positions if done == self.num_steps else self.positions[:frames].clone()
         return Result(
-            positions=self.positions[:frames].cpu(),
+            positions=positions.cpu(),
             steps=torch.tensor(self.frame_steps[:frames]) + start.step,
             gradient_evaluations=torch.tensor(self.gradients),
             acceptance=scalars[0],
@@ -256,129 +245,6 @@ class _Run:
                 escaped=escaped,
             ),
         )
-
-
-def _fresh(
-    energy: Energy, x: Tensor, sampler: Sampler, rule: StepRule, temperature: float, noise: Noise
-) -> Checkpoint:
-    check_pair(sampler, rule)
-    if rule.kind == "state" and sampler.gradients_per_step == 0:
-        raise ValueError(f"the {rule.name} rule needs a gradient, and {sampler.name} takes none")
-    if noise.primary is not None and tuple(noise.primary.shape[1:]) != tuple(x.shape):
-        given, wanted = tuple(noise.primary.shape[1:]), tuple(x.shape)
-        raise ValueError(f"the given noise has shape {given} a step, and the chains have shape {wanted}")
-    stream = Stream(noise, x.device)
-    with torch.no_grad():
-        first = stream.draw(x, sampler.extra(energy), None)
-        state = sampler.init(x, energy, first, temperature)
-        alive = x.flatten(1).sum(1).isfinite()
-        carry = Carry(state, rule.init(x), alive, torch.zeros((), dtype=x.dtype, device=x.device))
-    parts = energy, sampler, rule, temperature, noise, carry
-    return Checkpoint(*parts, stream.get_state(), 0, sampler.start_gradients, torch.zeros_like(alive))
-
-
-def _continued(
-    checkpoint: Checkpoint,
-    energy: Any,
-    sampler: Any,
-    step: Any,
-    step_size: Any,
-    temperature: Any,
-    init: Any,
-    noise: Noise | None,
-) -> Checkpoint:
-    """The checkpoint, after making sure that what the caller repeats is what the run was made of."""
-    # A name alone repeats the class, whatever its parameters were.
-    rule = checkpoint.rule if step in (None, checkpoint.rule.name) else _rule(step, None)
-    if step_size is not None:
-        rule = _with_step_size(rule, step_size)
-    if sampler in (None, checkpoint.sampler.name):
-        sampler = checkpoint.sampler
-    repeated = {
-        "sampler": (_sampler(sampler), checkpoint.sampler),
-        "step rule": (rule, checkpoint.rule),
-        "temperature": (
-            checkpoint.temperature if temperature is None else temperature,
-            checkpoint.temperature,
-        ),
-    }
-    for what, (asked, had) in repeated.items():
-        if asked != had:
-            raise ValueError(f"resume continues a run exactly: its {what} is {had}, not {asked}")
-    if init is not None:
-        raise ValueError("resume starts where the earlier run ended: leave init out")
-    if noise is not None and not noise.same_as(checkpoint.noise):
-        raise ValueError("resume continues the earlier run's noise: leave noise out")
-    energy = _as_energy(energy, checkpoint.carry.state.x)
-    # A function written anew is another object, though it may well compute the same.
-    if energy != checkpoint.energy and not isinstance(energy, FromCallable):
-        raise ValueError(f"resume continues a run exactly: its energy is {checkpoint.energy}, not {energy}")
-    return dataclasses.replace(checkpoint, energy=energy)
-
-
-def _sampler(sampler: str | Sampler | None) -> Sampler:
-    if sampler is None or isinstance(sampler, str):
-        return samplers.get(sampler or "ula")
-    return sampler
-
-
-def _rule(step: str | StepRule | None, step_size: float | None) -> StepRule:
-    if step is None or isinstance(step, str):
-        return steps.get(step or "constant", **({} if step_size is None else {"step_size": step_size}))
-    return step if step_size is None else _with_step_size(step, step_size)
-
-
-def _with_step_size(rule: StepRule, step_size: float) -> StepRule:
-    values = rule.config() | {"step_size": step_size}
-    values.pop("name")
-    return type(rule)(**values)
-
-
-def _temperature(temperature: float | None) -> float:
-    value = 1.0 if temperature is None else float(temperature)
-    if not (value >= 0 and math.isfinite(value)):
-        raise ValueError(f"temperature must be finite and at least 0, got {value:g}")
-    return value
-
-
-def _whole(value: int, name: str) -> int:
-    is_whole = isinstance(value, int | float) and math.isfinite(value) and value == int(value)
-    if isinstance(value, bool) or not is_whole or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
-
-
-def _device(device: str | torch.device) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
-
-
-def _start(energy: Any, init: Tensor | None, num_chains: int, seed: int, device: torch.device) -> Tensor:
-    if init is not None:
-        x = torch.as_tensor(init)
-        if x.ndim < 2 or len(x) == 0 or not x.is_floating_point():
-            raise ValueError(
-                f"init must be floating-point of shape (num_chains, *shape), got {x.dtype} {tuple(x.shape)}"
-            )
-        if isinstance(energy, Energy) and tuple(x.shape[1:]) != (energy.dim,):
-            raise ValueError(f"init must have shape (num_chains, {energy.dim}), got {tuple(x.shape)}")
-        return x.detach().to(device, copy=True)
-    if not isinstance(energy, Energy):
-        raise ValueError("a plain function has no default start: give init, or use energies.from_callable")
-    return energy.initial(_whole(num_chains, "num_chains"), generator(seed, "start")).to(device)
-
-
-def _as_energy(energy: Energy | Callable[[Tensor], Tensor], x: Tensor) -> Energy:
-    if isinstance(energy, Energy):
-        return energy
-    if not callable(energy):
-        raise ValueError(f"an energy is needed, got {energy!r}: energies.get(name) makes one")
-    with torch.no_grad():
-        found = tuple(energy(x[:3]).shape)
-    if found != (len(x[:3]),):
-        raise ValueError(f"the energy must map {tuple(x[:3].shape)} to ({len(x[:3])},); it gives {found}")
-    return FromCallable(energy, x[0].numel(), ())
 
 
 def _escape_box(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,8 @@ _METADATA_KEY = "lflow.parameter"
 
 @dataclass(frozen=True)
 class Parameter:
-    """What is known of one parameter. `low` and `high` bound what is valid, `shown` what a slider spans."""
+    """What is known of one parameter. `low` and `high` bound what is valid (`high` of a text: its length),
+    `shown` what a slider spans."""
 
     name: str
     default: Any
@@ -50,6 +51,10 @@ class Parameter:
     def _check_choice(self, value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a text, got {value!r}")
+        if self.high is not None and len(value) > self.high:
+            raise ValueError(
+                f"{self.name} may have {_plain(self.high)} characters, and this has {len(value):,}"
+            )
         if self.choices is not None and value not in self.choices:
             raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}")
         return value
@@ -59,8 +64,8 @@ class Parameter:
             number = float(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{self.name} must be a number, got {value!r}") from error
-        meant = number in (self.low, self.high)  # ∞, where it is declared as a bound
-        if isinstance(value, (bool, str)) or not (math.isfinite(number) or meant):
+        infinite = math.isinf(number) and number != self.high
+        if isinstance(value, (bool, str)) or math.isnan(number) or infinite:
             raise ValueError(f"{self.name} must be a finite number, got {value!r}")
         if self.kind is int and number != math.floor(number):
             raise ValueError(f"{self.name} must be a whole number, got {value!r}")
@@ -70,7 +75,7 @@ class Parameter:
             raise ValueError(
                 f"{self.name} must be between {_plain(low)} and {_plain(high)}, got {_plain(number)}"
             )
-        return int(number) if self.kind is int else number
+        return int(value) if self.kind is int else number
 
     def parse(self, text: str) -> Any:
         """The value that a text (of a URL or a command line) stands for, checked."""
@@ -82,7 +87,7 @@ class Parameter:
         if self.kind is str:
             return self.check(text)
         try:
-            number = float(text)
+            number = int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
         except ValueError as error:
             raise ValueError(f"{self.name} must be a number, got {text!r}") from error
         if not math.isfinite(number):  # even where code may say ∞: JSON and a URL cannot

@@ -21,7 +21,7 @@ from lflow.spec import Declared, param
 
 
 class StepRule(Declared):
-    """Base of the rules. A subclass is a frozen dataclass with a `step_size` and its method `size`."""
+    """Base of the rules. A subclass is a frozen dataclass with a `step_size` and a method `step_size_at`."""
 
     title: ClassVar[str] = ""
     formula: ClassVar[str] = ""

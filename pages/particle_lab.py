@@ -21,7 +21,7 @@ with st.container(key="picture-first-when-narrow"):
     controls, picture = st.columns([1, 3.2], gap="medium")
 with controls:
     energy, refusal = lab.energy_controls()
-    sampler = lab.sampler_controls()
+    sampler = lab.sampler_controls(energy)
     rule = lab.rule_controls(energy, sampler)
     settings = Settings(**lab.run_controls(seed, energy, sampler, rule), seed=seed)
     with_flow = lab.flow_control()

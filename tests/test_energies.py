@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lflow import energies
 from lflow.energies import Energy
-from lflow.energies.grid import cell_centres, density_on_grid
+from lflow.energies.grid import GridSampler, cell_centres, energy_on_grid
 from tests.statistics import (
     LIMIT,
     largest,
@@ -282,11 +282,23 @@ def test_from_points_is_a_density() -> None:
             energies.from_points(wrong)
 
 
+def test_exact_draws_reach_beyond_the_bounds_or_are_refused() -> None:
+    """A Gaussian of deviation 10 in bounds of ±4; a law with a tail that no grid holds."""
+    wide = energies.from_callable(lambda x: x.square().sum(1) / 200)
+    draws = wide.sample(40_000, generator())
+    assert draws.std(0).tolist() == pytest.approx([10.0, 10.0], rel=5 / math.sqrt(2 * 40_000))
+    assert wide.log_normaliser() == pytest.approx(math.log(2 * math.pi * 100), abs=1e-3)
+    heavy = energies.from_expression("1.1*log(1+r**2)")
+    with pytest.raises(ValueError, match="too far for exact draws"):
+        heavy.sample(10)
+
+
 def test_density_on_a_grid_is_normalised_and_oriented() -> None:
     U = energies.get("gaussian", condition_number=4.0)
-    density = density_on_grid(U, ((-8.0, 8.0), (-6.0, 6.0)), 160)
-    x, y = cell_centres(((-8.0, 8.0), (-6.0, 6.0)), 160)
-    assert float(density.sum()) * 0.1 * 0.075 == pytest.approx(1.0, abs=1e-12)
+    box = ((-8.0, 8.0), (-6.0, 6.0))
+    density = torch.exp(-energy_on_grid(U, box, 160) - GridSampler(U, box, 160).log_z)
+    x, y = cell_centres(box, 160)
+    assert float(density.sum()) * 0.1 * 0.075 == pytest.approx(1.0, abs=1e-9)
     exact = torch.exp(-(x[:, None] ** 2) / 2 - 2 * y**2) / math.pi
     assert float((density - exact).abs().max()) < 1e-6
     assert float((density.T - exact).abs().max()) > 0.05

@@ -91,7 +91,7 @@ def test_the_budget_counts_gradients_and_what_they_cost(name: str, sampler: str,
     fits = replace(request, settings=replace(request.settings, num_steps=min(allowed, 20_000)))
     fits.check_budget(parts)
     if allowed < 20_000:
-        with pytest.raises(OverBudget, match="Take fewer steps") as refused:
+        with pytest.raises(OverBudget, match=f"Take {allowed:,} steps, or fewer") as refused:
             request.check_budget(parts)
         assert refused.value.allowed_steps == allowed
 
@@ -99,6 +99,14 @@ def test_the_budget_counts_gradients_and_what_they_cost(name: str, sampler: str,
 def test_the_budget_holds_for_all_that_a_link_asks_for() -> None:
     # Each part of a run that was continued 100 times is within the budget; all of it, in one request, is not.
     request = make_request("gaussian", num_chains=50_000, num_steps=2000, more=100)
+    with pytest.raises(OverBudget):
+        request.check_budget(request.parts())
+
+
+def test_a_small_cloud_is_charged_for_the_time_that_each_step_takes() -> None:
+    # 1 particle × 20,000 steps × 200 gradients × 25 runs is within any count of particles, and takes hours.
+    hmc = as_json("hmc", num_leapfrog=200)
+    request = replace(make_request("gaussian", num_chains=1, num_steps=20_000, more=24), sampler=hmc)
     with pytest.raises(OverBudget):
         request.check_budget(request.parts())
 

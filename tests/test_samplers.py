@@ -133,7 +133,19 @@ def test_sgld_has_the_variance_that_its_noise_implies(h: float, sigma: float) ->
     assert implied == pytest.approx(expected * (1 - h / 2))
     if sigma:
         assert largest(z_of_variance(x, 1 / (1 - h / 2))) > LIMIT
-    assert sampler.implied_temperature(energies.get("logistic_regression"), h, 1.0) is None
+
+
+def test_minibatches_heat_sgld_by_their_variance() -> None:
+    """Mean of U above its minimum is the temperature, on a posterior near a Gaussian in the plane."""
+    U, sampler = energies.get("logistic_regression"), samplers.get("sgld", batch_size=8)
+    r = simulate(U, sampler, step_size=0.002, num_steps=400, num_chains=2000, record_every=400, seed=3)
+    lowest = U(U._laplace[0].float()[None])
+    measured = U(r.positions[-1]) - lowest
+    implied = sampler.implied_temperature(U, 0.002, 1.0)
+    assert implied is not None
+    # To first order in h, and the posterior is not quite Gaussian: within a tenth.
+    assert float(measured.mean()) == pytest.approx(implied, rel=0.1)
+    assert implied > 2.5
 
 
 TARGETS = {

@@ -347,7 +347,7 @@ def test_a_generator_for_each_seed_and_stream() -> None:
     ]
     for a, b in itertools.combinations(drawn, 2):
         assert not torch.isclose(a, b).any()
-    with pytest.raises(ValueError, match="non-negative"):
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0"):
         simulate(RINGS, seed=-1, num_steps=1)
 
 

@@ -170,7 +170,7 @@ def test_ula_with_the_anisotropic_rule_has_the_law_of_the_printed_anila() -> Non
     assert (near, variance) == (pytest.approx(0.109, abs=1e-3), pytest.approx(1.79, abs=5e-3))
     inside = (x.abs() < 0.25).double()
     assert abs(float(z_of_mean(inside, near))) < LIMIT < abs(float(z_of_mean(inside, 0.197)))
-    # At h = 0.02 the variance is 1.81 (papers.md, section 6): ULA's own error, of order h.
+    # At h = 0.02 the variance is 1.81 (by simulation of the exact scheme): ULA's own error, of order h.
     assert largest(z_of_variance(x, 1.81)) < LIMIT < largest(z_of_variance(x, 1.0))
     edges = np.linspace(-4, 4, 41)
     expected = np.add.reduceat(density, np.searchsorted(grid, edges))[:-1]

@@ -95,7 +95,7 @@ class Energy(Declared):
         """n exact draws from exp(-U/T), (n, dim), float32.
 
         By closed form where there is one; else, in one and two dimensions, by the inverse distribution
-        function on a fine grid. ValueError where neither is possible.
+        function on a fine grid. ValueError where neither is possible, or the mass reaches too far for a grid.
         """
         if not temperature > 0:
             raise ValueError(f"exact draws need a temperature above 0, got {temperature:g}")
@@ -109,13 +109,23 @@ class Energy(Declared):
         raise ValueError(f"{self.name or 'this energy'} has no exact sampler in {self.dim} dimensions{at}")
 
     def _grid_sampler(self, temperature: float) -> GridSampler:
-        kept = self.__dict__.setdefault("_kept_grids", {})
-        if temperature not in kept:
-            size = self.grid_size if self.dim == 2 else self.grid_size**2
-            kept.clear()
-            kept[temperature] = GridSampler(self, self.bounds, size, temperature)
-        found: GridSampler = kept[temperature]
-        return found
+        kept: tuple[float, GridSampler] | None = self.__dict__.get("_kept_grid")
+        if kept is None or kept[0] != temperature:
+            size = self.grid_size if self.dim == 2 else 16 * self.grid_size
+            kept = temperature, GridSampler(self, self.bounds, size, temperature)
+            self.__dict__["_kept_grid"] = kept
+        return kept[1]
+
+    def log_normaliser(self, temperature: float = 1.0) -> float:
+        """log ∫ exp(-U/T): `log_z` at T = 1 where it is known, else from a grid in one or two dimensions.
+
+        ValueError where neither is possible.
+        """
+        if temperature == 1.0 and self.log_z is not None:
+            return self.log_z
+        if self.dim > 2:
+            raise ValueError(f"{self.name or 'this energy'} has no known normaliser in {self.dim} dimensions")
+        return self._grid_sampler(temperature).log_z
 
     def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
         raise NotImplementedError
@@ -146,10 +156,20 @@ class Energy(Declared):
         A sampler's stability edge follows from it; for a Gaussian it is exact.
         """
         generator = torch.Generator().manual_seed(0)
-        points = self.sample(256, generator) if self.has_exact_sampler else self.initial(256, generator)
+        count = 256 if self.dim <= 16 else 16  # a Hessian each
+        points = self._typical(count, generator)
         hessian = torch.func.vmap(torch.func.hessian(lambda point: self(point[None])[0]))
         largest = torch.linalg.eigvalsh(hessian(points.double())).amax(1)
         return float(largest.quantile(0.99))
+
+    def _typical(self, n: int, generator: torch.Generator) -> Tensor:
+        # Where the mass reaches too far for exact draws, the start is where a run begins.
+        if not self.has_exact_sampler:
+            return self.initial(n, generator)
+        try:
+            return self.sample(n, generator)
+        except ValueError:
+            return self.initial(n, generator)
 
     def tables(self, like: Tensor) -> tuple[Tensor, ...]:
         """The energy's constant tensors (`_tables`), kept per device and type so that no step copies them."""

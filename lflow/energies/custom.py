@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lflow.energies.base import Bounds, Energy
 from lflow.energies.confinement import check
-from lflow.energies.expression import compile_expression
+from lflow.energies.expression import Formula, compile_expression
 from lflow.energies.points import PointCloud
 from lflow.spec import param
 
@@ -23,8 +24,7 @@ class FromCallable(Energy):
     function: Callable[[Tensor], Tensor]
     dim: int
     box: Bounds
-    formula: str = ""
-    title: str = "function"
+    title = "function"
     name = "from_callable"
 
     @property
@@ -36,6 +36,38 @@ class FromCallable(Energy):
 
 
 @dataclass(frozen=True)
+class FromExpression(Energy):
+    """A formula in x, y and r as an energy in the plane; two of the same text and box are equal."""
+
+    text: str
+    box: Bounds
+    compiled: Formula = field(init=False, repr=False, compare=False)
+    title = "your formula"
+    name = "from_expression"
+    dim = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "compiled", compile_expression(self.text))
+        check(self.compiled, self.box)
+
+    @property
+    def formula(self) -> str:  # type: ignore[override]
+        return f"U = \\texttt{{{self.compiled.text}}}"
+
+    @property
+    def cost(self) -> float:  # type: ignore[override]
+        return max(1.0, len(self.compiled.steps) / 27)
+
+    @property
+    def bounds(self) -> Bounds:
+        return self.box
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.compiled(x)
+
+
+@dataclass(frozen=True)
 class FromPoints(Energy):
     """Kernel density of a set of points: U(x) = -log (1/m) Σ_i N(x; p_i, diag(h²)), log_z = 0.
 
@@ -44,6 +76,7 @@ class FromPoints(Energy):
 
     points: tuple[tuple[float, float], ...] = field(repr=False)
     bandwidth: float = param(1.0, 0.1, 5.0, log=True, help="smoothing, in units of Scott's rule")
+    cloud: PointCloud = field(init=False, repr=False, compare=False)
     title = "your points"
     name = "from_points"
     formula = r"U = -\log \tfrac1m \sum_i \mathcal{N}(x;\, p_i, h^2)"
@@ -58,8 +91,6 @@ class FromPoints(Energy):
     @property
     def cost(self) -> float:  # type: ignore[override]
         return max(1.0, len(self.points) / 33)
-
-    cloud: PointCloud = field(init=False, repr=False, compare=False)
 
     @property
     def bounds(self) -> Bounds:
@@ -105,13 +136,10 @@ def from_expression(text: str, bounds: Sequence[Sequence[float]] = ((-4.0, 4.0),
     Only an allow-list of mathematics is understood; nothing is ever evaluated as code. ValueError says
     what is wrong: an unknown name, a value that is not finite, or an energy that does not confine.
     """
-    formula = compile_expression(text)
-    box = _box(bounds, 2)
-    check(formula, box)
-    return FromCallable(formula, 2, box, formula=f"U = \\texttt{{{_plain(text)}}}", title="your formula")
+    return FromExpression(text, _box(bounds, 2))
 
 
-def from_points(points: np.ndarray | Tensor, bandwidth: float = 1.0) -> Energy:
+def from_points(points: ArrayLike | Tensor, bandwidth: float = 1.0) -> Energy:
     """The kernel density of points in the plane, (m, 2), as an energy."""
     array = np.asarray(points, dtype=float)
     if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
@@ -124,7 +152,3 @@ def _box(bounds: Sequence[Sequence[float]], dim: int) -> Bounds:
     if len(box) != dim or not all(np.isfinite(pair).all() and pair[0] < pair[1] for pair in box):
         raise ValueError(f"bounds must be {dim} pairs (low, high) with low < high, got {bounds!r}")
     return box
-
-
-def _plain(text: str) -> str:
-    return "".join(f"\\{c}" if c in "_%&#${}" else "\\char94 " if c == "^" else c for c in text)

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 _CHUNK = 1 << 16
+# The outer ring of the box, an eighth of its width on each side, may hold this share of the mass.
+_COARSE, _RING, _RING_MASS = 192, 24, 1e-4
+_MOST_DOUBLINGS = 4
 
 
 def cell_centres(bounds: Sequence[tuple[float, float]], size: int) -> list[Tensor]:
@@ -31,25 +34,15 @@ def energy_on_grid(
     return values.reshape([size] * len(axes))
 
 
-def density_on_grid(
-    energy: Callable[[Tensor], Tensor],
-    bounds: Sequence[tuple[float, float]],
-    size: int,
-    temperature: float = 1.0,
-) -> Tensor:
-    """exp(-U/T) at the cell centres, normalised to mass one in the bounds. Index [x, y]."""
-    exponent = -energy_on_grid(energy, bounds, size) / temperature
-    exponent = torch.where(exponent.isnan(), -torch.inf, exponent)
-    weight = torch.exp(exponent - exponent.max())
-    volume = math.prod((high - low) / size for low, high in bounds)
-    return weight / (weight.sum() * volume)
-
-
 class GridSampler:
     """Exact draws from exp(-U/T) by the inverse distribution function on a fine grid of `size` cells an axis.
 
-    The box is the bounds grown by half on every side, so that tails beyond the picture are drawn too.
-    The density is constant in a cell: its relative error is of order (cell / feature)² / 24.
+    The box is the bounds, doubled until its outer ring holds next to nothing, so that tails beyond the
+    picture are drawn too. The density is constant in a cell: its relative error is of order
+    (cell / feature)² / 24. `log_z` is log ∫ exp(-U/T) over the box.
+
+    Raises:
+        ValueError: the mass reaches too far for a grid.
     """
 
     def __init__(
@@ -59,9 +52,11 @@ class GridSampler:
         size: int,
         temperature: float = 1.0,
     ) -> None:
-        self.box = [(low - (high - low) / 2, high + (high - low) / 2) for low, high in bounds]
-        self.size = size
-        self.cumulative = density_on_grid(energy, self.box, size, temperature).flatten().cumsum(0)
+        self.box = _box_of_the_mass(energy, bounds, temperature)
+        grown = (self.box[0][1] - self.box[0][0]) / (bounds[0][1] - bounds[0][0])
+        self.size = size * max(1, min(4, round(grown / 2))) if len(bounds) == 1 or grown <= 4 else 2 * size
+        weight, self.log_z = _weights(energy, self.box, self.size, temperature)
+        self.cumulative = weight.flatten().cumsum(0)
 
     def __call__(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws, (n, dim), float64."""
@@ -71,3 +66,45 @@ class GridSampler:
         index = torch.stack([cell // self.size, cell % self.size] if len(self.box) == 2 else [cell], dim=1)
         low, high = torch.tensor(self.box, dtype=torch.float64).T
         return low + (high - low) * (index + within) / self.size
+
+
+def density_on_grid(
+    energy: Callable[[Tensor], Tensor],
+    bounds: Sequence[tuple[float, float]],
+    size: int,
+    temperature: float = 1.0,
+) -> Tensor:
+    """exp(-U/T) at the cell centres, normalised to mass one in the bounds. Index [x, y]."""
+    weight, _ = _weights(energy, bounds, size, temperature)
+    volume = math.prod((high - low) / size for low, high in bounds)
+    return weight / (weight.sum() * volume)
+
+
+def _weights(
+    energy: Callable[[Tensor], Tensor],
+    box: Sequence[tuple[float, float]],
+    size: int,
+    temperature: float,
+) -> tuple[Tensor, float]:
+    """exp(-U/T) at the cell centres, one at its peak; and log of its integral over the box."""
+    exponent = -energy_on_grid(energy, box, size) / temperature
+    exponent = torch.where(exponent.isnan(), -torch.inf, exponent)
+    weight = torch.exp(exponent - exponent.max())
+    volume = math.prod((high - low) / size for low, high in box)
+    return weight, float(exponent.max() + torch.log(weight.sum() * volume))
+
+
+def _box_of_the_mass(
+    energy: Callable[[Tensor], Tensor], bounds: Sequence[tuple[float, float]], temperature: float
+) -> list[tuple[float, float]]:
+    for doublings in range(1, _MOST_DOUBLINGS + 1):
+        reach = 2 ** (doublings - 1)
+        box = [(m - reach * w, m + reach * w) for m, w in (((a + b) / 2, b - a) for a, b in bounds)]
+        weight, _ = _weights(energy, box, _COARSE, temperature)
+        inner = weight[(slice(_RING, -_RING),) * len(box)]
+        if float(1 - inner.sum() / weight.sum()) < _RING_MASS:
+            return box
+    raise ValueError(
+        f"at temperature {temperature:g} the mass reaches beyond {2**_MOST_DOUBLINGS} times the bounds, "
+        "too far for exact draws on a grid"
+    )

@@ -44,11 +44,6 @@ class LogisticRegression(Energy):
             standard = (chosen - chosen.mean(0)) / chosen.std(0)
             return standard * (2 * torch.from_numpy(target).double() - 1)[:, None]
 
-    @property
-    def num_data(self) -> int:
-        """Number of observations."""
-        return len(self.data)
-
     @cached_property
     def _laplace(self) -> tuple[Tensor, Tensor]:
         # The mode by Newton's method and the standard deviations of the Gaussian that touches it there.
@@ -76,6 +71,15 @@ class LogisticRegression(Energy):
     def grad(self, x: Tensor) -> Tensor:
         (data,) = self.tables(x)
         return -torch.sigmoid(-x @ data.T) @ data + x / self.prior_scale**2
+
+    def minibatch_variance(self, batch_size: int) -> float:
+        """Variance of `stochastic_grad` at the mode, the mean over coordinates.
+
+        (N²/B) Var_i ∇u_i, for B draws with replacement.
+        """
+        mode, _ = self._laplace
+        each = -torch.sigmoid(-self.data @ mode)[:, None] * self.data
+        return float(len(self.data) ** 2 / batch_size * each.var(0, correction=0).mean())
 
     def stochastic_grad(
         self,

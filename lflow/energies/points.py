@@ -49,6 +49,8 @@ def read_points(source: bytes | str | os.PathLike[str], name: str = "") -> Array
         _refuse_large(len(content), label)
     else:
         label = name or Path(source).name or "the file"
+        if Path(source).exists() and not Path(source).is_file():
+            raise ValueError(f"{label} is not a file")
         try:
             _refuse_large(Path(source).stat().st_size, label)
             content = Path(source).read_bytes()

@@ -83,7 +83,8 @@ def _density(axes: Any, findings: Findings, part: str, method: str) -> None:
 def _threshold(axes: Any, findings: Findings) -> None:
     axes.set_title("c  Rings, equal gradients, best step")
     rows = findings["threshold"]
-    widest = max(row["b"] for row in rows if row["b"] is not None)
+    ticks = sorted({row["b"] for row in rows if row["b"] is not None})
+    edges = (ticks[-1] * 1.15, ticks[0] / 1.15)  # falling: with a large b every variant is ULA
     ends = []
     for method in VARIANTS:
         found = [row for row in rows if row["method"] == method]
@@ -92,17 +93,18 @@ def _threshold(axes: Any, findings: Findings) -> None:
         style = {"marker": "o", "color": SHADE, "elinewidth": 0.7, "linestyle": STYLES[method]}
         style["markerfacecolor"] = "white" if method in ("corrected", "metropolis") else SHADE
         axes.errorbar([row["b"] for row in found], level, bars, **style)
-        ends.append((widest, level[-1], NAMES[method], SHADE))
+        ends.append((ticks[0], level[0], NAMES[method], SHADE))
     for row in rows:
         if row["b"] is None:
             axes.axhline(row["mean"], color=colour(row["method"]), linewidth=0.9)
-            ends.append((widest * 1.15, row["mean"], NAMES[row["method"]], colour(row["method"])))
-    ticks = sorted({row["b"] for row in rows if row["b"] is not None})
+            ends.append((edges[1], row["mean"], NAMES[row["method"]], colour(row["method"])))
     figure.log_axis(axes.xaxis, ticks)
     figure.log_axis(axes.yaxis, [0.003, 0.01, 0.03, 0.1, 0.3, 1])
     levels = [row["mean"] for row in rows]
-    axes.set(xlim=(ticks[0] / 1.15, widest * 1.15), ylim=(0.7 * findings["floor"]["mean"], 1.3 * max(levels)))
-    axes.set(xlabel="threshold b (log)", ylabel=f"{figure.W2} within the rings (log)")
+    axes.set(xlim=edges, ylim=(0.7 * findings["floor"]["mean"], 1.3 * max(levels)))
+    axes.set(
+        xlabel="threshold b (log, falling: ULA to the left)", ylabel=f"{figure.W2} within the rings (log)"
+    )
     figure.label_ends(axes, [*ends, figure.floor_line(axes, findings["floor"]["mean"])], gap=0.075)
 
 

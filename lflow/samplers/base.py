@@ -79,6 +79,10 @@ class Sampler(Declared):
         """The largest stable step on a quadratic of curvature L; None where none is known, or all are."""
         return None
 
+    def unused(self, energy: Energy) -> tuple[str, ...]:
+        """Names of the parameters that change nothing on this energy."""
+        return ()
+
     def implied_temperature(self, energy: Energy, step_size: float, temperature: float) -> float | None:
         """The temperature that the step really has, to first order, where it differs; None where it is T."""
         return None

@@ -107,6 +107,10 @@ class SGLD(Sampler):
         return 2 / curvature
 
     def implied_temperature(self, energy: Energy, step_size: float, temperature: float) -> float | None:
+        variance = self.gradient_noise**2
         if energy.has_data:
-            return None
-        return temperature + step_size * self.gradient_noise**2 / 2
+            variance = energy.minibatch_variance(self.batch_size)  # type: ignore[attr-defined]
+        return float(temperature + step_size * variance / 2)
+
+    def unused(self, energy: Energy) -> tuple[str, ...]:
+        return ("gradient_noise",) if energy.has_data else ("batch_size",)

@@ -20,8 +20,12 @@ Changed = Callable[[], None] | None
 
 
 def plain(text: str) -> str:
-    """A text that may hold anything, so that Streamlit shows it as it is: no markup, no images, no links."""
-    return re.sub(r"([^\w\s,;'\"%/?=])", r"\\\1", text)
+    """A text that may hold anything, so that Streamlit shows it as it is: no markup, no images, no links.
+
+    Addresses become links after the escapes are gone; a word joiner, which is not seen, keeps them apart.
+    """
+    apart = re.sub(r"(?i)(www|[:@])(?=\S)", "\\1\u2060", text)
+    return re.sub(r"([^\w\s,;'\"%/?=]|_)", r"\\\1", apart)
 
 
 def check_link(link: Mapping[str, str], known: Mapping[str, Parameter]) -> tuple[dict[str, str], list[str]]:

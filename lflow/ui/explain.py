@@ -6,6 +6,7 @@ import math
 
 from lflow.loop import Result
 from lflow.ui.request import Parts, Settings, stability_edge
+from lflow.ui.truth import Floor, Truth
 
 
 def number(value: float) -> str:
@@ -17,7 +18,10 @@ def number(value: float) -> str:
     return f"{value:,.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
-def captions(result: Result, distance: list[float] | None, floor: tuple[float, float] | None) -> list[str]:
+_FEW = 100  # particles, below which nothing is said of how close a cloud is
+
+
+def captions(result: Result, distance: list[float] | None, floor: Floor | None) -> list[str]:
     """One sentence or two for each frame."""
     count = result.positions.shape[1]
     particles = "1 particle" if count == 1 else f"{count:,} particles"
@@ -25,12 +29,12 @@ def captions(result: Result, distance: list[float] | None, floor: tuple[float, f
     for frame, (step, gradients) in enumerate(
         zip(result.steps.tolist(), result.gradient_evaluations.tolist(), strict=True)
     ):
-        text = f"{particles} after {step:,} steps ({gradients:,} gradients each)."
+        text = f"{particles} after {_counted(step, 'step')} ({_counted(gradients, 'gradient')} each)."
         if distance is not None and floor is not None and math.isfinite(distance[frame]):
             text += (
-                f" Distance to the target {number(distance[frame])}; exact samples reach {number(floor[0])}."
+                f" Distance to the target {number(distance[frame])}, of exact samples {number(floor.mean)}."
             )
-            text += " That is within their spread." if _within(distance[frame], floor) else ""
+            text += " That is within their spread." if count >= _FEW and distance[frame] <= floor.high else ""
         gone = int(result.num_escaped[frame])
         if gone:
             text += f" {gone:,} {'has' if gone == 1 else 'have'} left for good."
@@ -38,8 +42,8 @@ def captions(result: Result, distance: list[float] | None, floor: tuple[float, f
     return lines
 
 
-def _within(value: float, floor: tuple[float, float]) -> bool:
-    return value <= floor[0] + 2 * floor[1]
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def edge_note(parts: Parts) -> tuple[str, bool]:
@@ -47,21 +51,25 @@ def edge_note(parts: Parts) -> tuple[str, bool]:
     edge = stability_edge(parts.energy, parts.sampler)
     h, title = parts.rule.step_size, parts.sampler.title
     if edge is None:
-        if parts.sampler.has_accept_step:
-            return (
-                f"{title} accepts or refuses each step: too large a step is refused, never unstable.",
-                False,
-            )
-        if parts.sampler.always_stable:
-            return f"{title} is stable at every step size.", False
-        if parts.sampler.edge_formula:
-            return "This energy curves upward almost nowhere: h has no stability edge here.", False
-        return f"No stability edge is known for {title}.", False
-    relation = f"{h / edge:.2g} of" if h <= edge else f"{h / edge:.2g} times"
-    return (
-        f"{title} is stable below {parts.sampler.edge_formula} = {number(edge)} here; h is {relation} that.",
-        h > edge,
+        return _without_edge(parts), False
+    edge_is = (
+        f"Where the target is steepest, {title} is stable below {parts.sampler.edge_formula} = {number(edge)}"
     )
+    if parts.rule.kind != "time":
+        return f"{edge_is}; the {parts.rule.title} rule scales h from step to step.", False
+    relation = f"{h / edge:.2g} of" if h <= edge else f"{h / edge:.2g} times"
+    return f"{edge_is}; h is {relation} that.", h > edge
+
+
+def _without_edge(parts: Parts) -> str:
+    title = parts.sampler.title
+    if parts.sampler.has_accept_step:
+        return f"{title} accepts or refuses each step: too large a step is refused, never unstable."
+    if parts.sampler.always_stable:
+        return f"{title} is stable at every step size."
+    if parts.sampler.edge_formula:
+        return "This energy curves upward almost nowhere: h has no stability edge here."
+    return f"No stability edge is known for {title}."
 
 
 def trouble(parts: Parts, result: Result) -> tuple[str, int] | None:
@@ -73,6 +81,8 @@ def trouble(parts: Parts, result: Result) -> tuple[str, int] | None:
     lost = int((result.diverged | result.escaped).sum())
     step = int(result.steps[frame])
     many = f"{lost:,} of {len(result.diverged):,} particles"
+    if frame == 0:
+        return f"{int(result.num_escaped[0]):,} particles begin beyond 1,000 widths of the picture.", 0
     text = f"Diverged from step {step:,} on; by the end {many} have overflowed or left for good."
     return f"{text} {_reason(parts)}", frame
 
@@ -80,8 +90,8 @@ def trouble(parts: Parts, result: Result) -> tuple[str, int] | None:
 def _reason(parts: Parts) -> str:
     edge = stability_edge(parts.energy, parts.sampler)
     h, title = number(parts.rule.step_size), parts.sampler.title
-    if edge is None:
-        return f"Why: step {h} is too large here."
+    if edge is None or parts.rule.kind != "time":
+        return f"The step may be too large (h = {h}), or the tails so heavy that particles belong there."
     edge_is = f"{parts.sampler.edge_formula} = {number(edge)}"
     if parts.rule.step_size > edge:
         return f"Why: step {h} is above {title}'s edge {edge_is} here."
@@ -96,8 +106,8 @@ ANILA = {
     "e^(-U/T)·max(1, |∇U|/b). Flanks get too much, modes too little.",
     "toy_code": "As its authors coded it, the noise is scaled by γ and not by √γ: the law is neither the "
     "target's nor the printed one's. In one dimension its variance can be right while its shape is wrong.",
-    "flowers_code": "As coded for the Flowers experiments, only the noise shrinks, not the drift: the cloud is "
-    "colder than T.",
+    "flowers_code": "As coded for the Flowers experiments, only the noise shrinks, not the drift: the cloud "
+    "is colder than T.",
     "corrected": "With the term T∇γ the law is the target's as h → 0. It costs a Hessian-vector product.",
     "metropolis": "The printed step is a proposal, accepted with its own densities: the law is exact.",
 }
@@ -105,62 +115,109 @@ ANILA = {
 
 def why(parts: Parts, settings: Settings) -> list[str]:
     """Why this setting behaves as it does: a few sentences about sampler, rule, step and temperature."""
-    sampler, rule, h, temperature = parts.sampler, parts.rule, parts.rule.step_size, settings.temperature
-    said = [edge_note(parts)[0]]
+    said = [edge_note(parts)[0], *_of_the_sampler(parts, settings.temperature), *_of_the_rule(parts)]
+    if settings.temperature == 0:
+        said.append(_at_zero(parts))
+    elif settings.temperature != 1:
+        said.append(f"The target is exp(-U/T) at T = {number(settings.temperature)}.")
+    return said
+
+
+def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
+    sampler, rule, h = parts.sampler, parts.rule, parts.rule.step_size
+    said = []
     implied = sampler.implied_temperature(parts.energy, h, temperature)
-    if implied is not None:
+    if implied is not None and rule.name == "constant":
         said.append(
             "The noise in the gradient heats the chain: to first order it samples at "
             f"T + hσ²/2 = {number(implied)}, not at T = {number(temperature)}. Halve h to halve the excess."
         )
-    if sampler.name == "ula" and rule.name == "constant":
+    if sampler.name == "ula" and rule.name == "constant" and temperature > 0:
+        said.append("Without an accept step the law that ULA settles into is off by an amount of order h.")
+        steepest = h * parts.energy.curvature
+        if 0 < steepest < 2:
+            said.append(
+                "On a Gaussian the variance along a direction of curvature L is 1/(1 - hL/2) times too "
+                f"large: along the steepest here, L = {number(parts.energy.curvature)}, "
+                f"{1 / (1 - steepest / 2):.4g} times."
+            )
+    if sampler.has_accept_step and temperature > 0:
         said.append(
-            "Without an accept step the law that ULA settles into is off by an amount of order h. On a "
-            "Gaussian of curvature 1 its variance is 1/(1 - h/2)"
-            + (f", here {1 / (1 - h / 2):.4g}." if h < 2 else ", which exists only for h < 2.")
-        )
-    if sampler.has_accept_step:
-        said.append(
-            "The accept step makes the target's law exact at any h; h only decides how fast chains move."
+            "The accept step makes the law exact in the long run, at any h: h decides how long that is."
         )
     if sampler.name == "anila":
         said.append(ANILA[sampler.config()["variant"]])
     if sampler.name == "svgd":
         said.append("SVGD has no noise: particles repel each other instead, and too few spread too little.")
     if sampler.name == "annealed":
-        said.append(
-            "Until the cooling ends the cloud is hotter than the target; only then is it compared fairly."
-        )
-    if rule.name == "anisotropic":
-        said.append(
-            "The step depends on the place, and the term that would correct for it is left out: the law is "
-            "e^(-U/T)·max(1, |∇U|/b). Flanks get too much, modes too little. This is AniLA as printed."
-        )
-    if rule.name == "rmsprop":
-        said.append(
-            "The step follows past gradients of each coordinate, and the term Γ is left out: the law is off."
-        )
-    if rule.name == "polynomial":
-        said.append("Decreasing steps let the bias fall to zero, if they add up to infinity (c ≤ 1).")
-    if temperature == 0:
-        said.append("At temperature 0 there is no noise: this is gradient descent to the nearest minimum.")
-    elif temperature != 1:
-        said.append(f"The target is exp(-U/{number(temperature)}), and the density drawn is that one.")
+        said.append("Until the cooling ends the cloud is hotter than the target: compare it after that.")
     return said
 
 
-def summary(parts: Parts, result: Result, distance: float | None, floor: tuple[float, float] | None) -> str:
+def _of_the_rule(parts: Parts) -> list[str]:
+    rule, sampler = parts.rule, parts.sampler
+    if rule.name == "anisotropic":
+        printed = " This is AniLA as printed." if sampler.name == "ula" else ""
+        law = "the law is e^(-U/T)·max(1, |∇U|/b)" if sampler.name == "ula" else "the law is not e^(-U/T)"
+        return [
+            "The step depends on the place, and the term that would correct for it is left out: "
+            f"{law}. Flanks get too much, modes too little.{printed}"
+        ]
+    if rule.name == "rmsprop":
+        return [
+            "The step follows past gradients of each coordinate, and the term Γ is left out: the law is off."
+        ]
+    if rule.name == "polynomial" and rule.config()["power"] > 0 and not sampler.has_accept_step:
+        return ["Decreasing steps let the bias fall to zero, if they add up to infinity (c ≤ 1)."]
+    return []
+
+
+def _at_zero(parts: Parts) -> str:
+    if parts.sampler.has_accept_step:
+        return "At temperature 0 no step uphill is accepted, and nothing shakes the particles."
+    if parts.sampler.name == "sgld":
+        return "At temperature 0 only the noise of the gradient is left: stochastic gradient descent."
+    if parts.sampler.family == "underdamped":
+        return "At temperature 0 there is no noise: the particles roll with friction to a nearby minimum."
+    return "At temperature 0 there is no noise: this is gradient descent to a nearby minimum."
+
+
+def implied_temperature(parts: Parts, result: Result, temperature: float) -> str:
+    """The temperature that the last step implied; a dash where the step is the state's own."""
+    if parts.rule.kind == "state":
+        return "–" if parts.sampler.name == "sgld" else number(temperature)
+    h = float(result.step_sizes[-1])
+    implied = parts.sampler.implied_temperature(parts.energy, h, temperature)
+    return number(temperature if implied is None else implied)
+
+
+def summary(parts: Parts, result: Result, distance: float | None, truth: Truth) -> str:
     """What was just seen, in a sentence or two."""
-    lost = int((result.diverged | result.escaped).sum())
+    lost, count = int((result.diverged | result.escaped).sum()), len(result.diverged)
     if lost:
-        return f"{lost:,} of {len(result.diverged):,} particles did not survive this step size."
-    if distance is None or floor is None:
-        return f"After {int(result.steps[-1]):,} steps."
-    if _within(distance, floor):
-        verdict = "as close as exact samples of that size come"
+        return f"{lost:,} of {_counted(count, 'particle')} overflowed or left for good."
+    said = f"After {_counted(int(result.steps[-1]), 'step')}"
+    if distance is None or truth.floor is None or count < _FEW:
+        return f"{said} the picture stands as it is."
+    said += f" the cloud is {number(distance)} from the target in sliced W2"
+    if distance <= truth.floor.high:
+        said += f", as exact samples of that size are ({number(truth.floor.mean)})."
     else:
-        verdict = f"{number(distance / floor[0])} times what exact samples of that size reach"
-    return (
-        f"After {int(result.steps[-1]):,} steps the cloud is {number(distance)} from the target in "
-        f"sliced W2, {verdict} ({number(floor[0])})."
-    )
+        said += f", {number(distance / truth.floor.mean)} times what exact samples reach."
+    return said + _energy_gap(parts, result, truth) + _standing_still(parts, result)
+
+
+def _energy_gap(parts: Parts, result: Result, truth: Truth) -> str:
+    """What the mean energy says where the distance may not: a narrow direction weighs little in W2."""
+    values = parts.energy(result.positions[-1])
+    error = float(values.std()) / math.sqrt(len(values))
+    if truth.mean_energy is None or abs(float(values.mean()) - truth.mean_energy) <= 4 * error:
+        return ""
+    return f" Its mean energy is {number(float(values.mean()))}, the target's {number(truth.mean_energy)}."
+
+
+def _standing_still(parts: Parts, result: Result) -> str:
+    accepted = float(result.acceptance[-1])
+    if not parts.sampler.has_accept_step or accepted >= 0.05:
+        return ""
+    return f" Only {accepted:.1%} of the proposals are accepted: the cloud hardly moves."

@@ -14,11 +14,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lflow import energies, samplers, steps
-from lflow.energies.expression import FUNCTIONS
+from lflow.energies.expression import FUNCTIONS, MAX_LENGTH
 from lflow.energies.points import read_points
 from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
-from lflow.spec import Parameter, parameters
+from lflow.spec import CONFIG_VERSION, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
 from lflow.ui.controls import (
     check_link,
@@ -39,7 +39,7 @@ DEFAULTS = {"energy": "rings", "sampler": "ula", "step": "constant"}
 FORMULA_DEFAULT = "(x**2 - 1)**2 + (y - sin(2*x))**2"
 REACH = Parameter("reach", 4.0, 0.1, 1000.0, log=True, shown=(1.0, 20.0), help="half the side of the picture")
 FLOW = Parameter("flow", False, help="lay the density of the continuous-time flow over the cloud")
-FORMULA_TEXT = Parameter("formula", FORMULA_DEFAULT, help="an energy in x, y and r")
+FORMULA_TEXT = Parameter("formula", FORMULA_DEFAULT, high=MAX_LENGTH, help="an energy in x, y and r")
 BANDWIDTH = Parameter("bandwidth", 1.0, 0.1, 5.0, log=True, help="smoothing, in units of Scott's rule")
 SETTINGS = {parameter.name: parameter for parameter in parameters(Settings)}
 
@@ -57,7 +57,8 @@ def known_keys() -> dict[str, Parameter]:
     }
     for registry in (energies.base.registry, sampler_registry, rule_registry):
         known |= _class_keys(registry)
-    own = (replace(_step_size_parameter("constant"), name="h"), REACH, FLOW, FORMULA_TEXT, BANDWIDTH)
+    version = Parameter("version", CONFIG_VERSION, 0, 1_000_000)
+    own = (version, replace(_step_size_parameter("constant"), name="h"), REACH, FLOW, FORMULA_TEXT, BANDWIDTH)
     return known | {key(p.name): p for p in (*own, *SETTINGS.values())}
 
 
@@ -82,6 +83,10 @@ def follow_link(page: str) -> list[str]:
     shown = {key(what): titles for what, titles in _titles().items()}
     titled = {name: shown.get(name, {}).get(value, value) for name, value in arrived.items()}
     usable, refused = check_link(titled, known_keys())
+    try:
+        check_version({"version": int(usable.pop(key("version"), CONFIG_VERSION))}, "link")
+    except ValueError as error:
+        usable, refused = {}, [f"{error}: it shows the lab as it comes."]
     if usable != arrived:
         for name in known_keys():
             st.session_state.pop(name, None)
@@ -124,6 +129,7 @@ def preset_bar() -> None:
 
 
 def _reset() -> None:
+    st.session_state.pop(_REFUSED, None)
     reset(PREFIX, keep=[key("seed")])
     _changed()
 
@@ -188,7 +194,7 @@ def _formula_controls() -> str:
         "U(x, y) =",
         FORMULA_DEFAULT,
         key=key("formula"),
-        max_chars=500,
+        max_chars=MAX_LENGTH,
         bind="query-params",
         on_change=_changed,
         help=f"Names: x, y, r, pi, e. Operators: + - * / **. Functions: {', '.join(FUNCTIONS)}.",
@@ -198,12 +204,14 @@ def _formula_controls() -> str:
 
 
 def _points_controls() -> str:
-    upload = st.file_uploader("CSV or NPY, two columns", type=["csv", "txt", "npy"], key=key("file"))
+    upload = st.file_uploader(
+        "CSV or NPY, two columns", type=["csv", "txt", "npy"], key=key("file"), on_change=_changed
+    )
     if upload is not None:
         try:
             points = read_points(upload.getvalue(), upload.name)
         except ValueError as error:
-            raise ValueError(f"The file {error}") from error
+            raise ValueError(f"Your file cannot be used: {error}") from error
         st.session_state[f"{PREFIX}-points"] = points.tolist()
     bandwidth = parameter_control(PREFIX, key("bandwidth"), BANDWIDTH)
     if f"{PREFIX}-points" not in st.session_state:
@@ -211,14 +219,15 @@ def _points_controls() -> str:
     return as_json(POINTS, points=st.session_state[f"{PREFIX}-points"], bandwidth=bandwidth)
 
 
-def sampler_controls() -> str:
+def sampler_controls(energy: str) -> str:
     """Choose the sampler; its configuration."""
     name = _choice("sampler", "Sampler", _changed)
     cls = samplers.get_class(name)
-    values = declared_controls(PREFIX, cls)
-    if has_advanced(cls):
+    unused = samplers.get(name).unused(make_energy(energy))
+    values = declared_controls(PREFIX, cls, unused)
+    if has_advanced(cls, unused):
         with st.popover("More", type="tertiary"):
-            values |= declared_controls(PREFIX, cls, advanced=True)
+            values |= declared_controls(PREFIX, cls, unused, advanced=True)
     return as_json(name, **values)
 
 
@@ -274,6 +283,7 @@ def _continued(*described: Any) -> int:
     name, now = f"{PREFIX}-described", repr(described)
     if st.session_state.get(name, now) != now:
         st.session_state[key("more")] = 0
+        st.session_state.pop(_REFUSED, None)
     st.session_state[name] = now
     return int(parameter_control(PREFIX, key("more"), SETTINGS["more"], "Times continued"))
 

@@ -23,6 +23,9 @@ from lflow.steps import StepRule, check_pair
 BUDGET = 100_000_000
 """Particles × gradient evaluations that a page may ask for in one run, on an energy of cost 1."""
 
+OVERHEAD = 700
+"""Particles whose gradients take as long as starting an evaluation does: a small cloud costs no less."""
+
 MAX_DIM = 2
 
 FORMULA, POINTS = "from_expression", "from_points"
@@ -32,10 +35,10 @@ FORMULA, POINTS = "from_expression", "from_points"
 class OverBudget(ValueError):
     """A run larger than a page may ask for; `allowed_steps` would fit."""
 
-    def __init__(self, asked: int, allowed: float, allowed_steps: int) -> None:
+    def __init__(self, times: float, allowed_steps: int) -> None:
         super().__init__(
-            f"This run needs {asked / 1e6:,.0f} million particle-gradients, and a page may take "
-            f"{allowed / 1e6:,.0f} million on this energy. Take fewer steps or particles."
+            f"This run takes {times:.3g} times what a page may compute at once, counted in gradients of all "
+            f"particles. Take {allowed_steps:,} steps, or fewer particles."
         )
         self.allowed_steps = allowed_steps
 
@@ -96,11 +99,11 @@ class Request:
 
     def check_budget(self, parts: Parts) -> None:
         """OverBudget if the run is too large for a page."""
-        per_step = max(1, parts.sampler.gradients_per_step) * self.settings.num_chains
-        runs = 1 + self.settings.more
-        asked, allowed = runs * per_step * self.settings.num_steps, BUDGET / parts.energy.cost
-        if asked > allowed:
-            raise OverBudget(asked, allowed, max(1, int(allowed // (runs * per_step))))
+        particles = max(self.settings.num_chains * parts.energy.cost, OVERHEAD)
+        per_step = max(1, parts.sampler.gradients_per_step) * particles * (1 + self.settings.more)
+        asked = per_step * self.settings.num_steps
+        if asked > BUDGET:
+            raise OverBudget(asked / BUDGET, max(1, int(BUDGET // per_step)))
 
     def before_continuing(self) -> Request:
         """The request whose run this one continues."""
@@ -112,7 +115,7 @@ def as_json(name: str, **values: Any) -> str:
     return json.dumps({"name": name, **values}, sort_keys=True)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=24)
 def make_energy(config: str) -> Energy:
     """The energy of a configuration; kept, so that what it works out about itself is worked out once."""
     values = json.loads(config)
@@ -121,7 +124,7 @@ def make_energy(config: str) -> Energy:
         reach = float(values["reach"])
         return energies.from_expression(values["text"], ((-reach, reach), (-reach, reach)))
     if name == POINTS:
-        return energies.from_points(torch.tensor(values["points"]), values["bandwidth"])
+        return energies.from_points(values["points"], values["bandwidth"])
     return energies.get(name, **values)
 
 

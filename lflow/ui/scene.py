@@ -79,7 +79,7 @@ def _in_words(
     target = (
         "the energy's contours" if truth.density is None else "the target's density and the energy's contours"
     )
-    summary = explain.summary(parts, result, None if away is None else away[-1], truth.floor)
+    summary = explain.summary(parts, result, None if away is None else away[-1], truth)
     return (
         f"{settings.num_chains:,} particles of {parts.sampler.title} moving over {target} "
         f"({parts.energy.title}), with histograms along both axes. {summary}"
@@ -89,8 +89,7 @@ def _in_words(
 def _distance(away: list[float] | None, truth: Truth) -> Metric | None:
     if away is None or truth.floor is None:
         return None
-    mean, std = truth.floor
-    floor = Line("exact samples", mean, max(mean - 2 * std, mean / 10), mean + 2 * std)
+    floor = Line("exact samples", truth.floor.mean, truth.floor.low, truth.floor.high)
     help = "Sliced Wasserstein-2 distance to exact draws of the same number, over 16 directions."
     return Metric(
         "Distance to the target", "sliced W2", (Series("", away, 0),), log=True, lines=(floor,), help=help

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from lflow.spec import CONFIG_VERSION
 from lflow.ui.request import FORMULA, POINTS, Request
 
 
@@ -20,7 +21,7 @@ def link(prefix: str) -> str:
         if name in st.session_state and st.session_state[name] != default
     }
     address = str(st.context.url or "").split("?")[0]
-    return f"{address}?{urlencode(values)}" if values else address
+    return f"{address}?{urlencode({f'{prefix}_version': CONFIG_VERSION, **values})}" if values else address
 
 
 def file_name(request: Request) -> str:

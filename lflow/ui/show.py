@@ -7,11 +7,13 @@ import io
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
+from torch import Tensor
 
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
@@ -31,8 +33,8 @@ _QUIET = 0.7  # seconds before a run shows its progress
 
 
 @st.cache_resource
-def _stores() -> tuple[Store, Store, Store, Store]:
-    return Store(16), Store(32), Store(64), Store(16)
+def _stores() -> tuple[Store, Store, Store, Store, Store]:
+    return Store(8), Store(32), Store(64), Store(8), Store(8)
 
 
 def refused(error: ValueError) -> None:
@@ -44,7 +46,7 @@ def refused(error: ValueError) -> None:
 def run_and_play(request: Request, with_flow: bool) -> None:
     """Run the request (or find it), play it, and say what was seen."""
     notice = st.empty()
-    results, truths, distances_of, payloads = _stores()
+    results, truths, distances_of, payloads, _ = _stores()
     try:
         parts = request.parts()
         if st.session_state.get(_STOPPED) == request.key and request.key not in results:
@@ -60,9 +62,10 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         )
         flow_wanted = with_flow and has_flow(parts, settings)
         away = distances_of.get(request.key, lambda: distances(result, truth))
+        flow, flow_refused = _flow(request, parts, result) if flow_wanted else (None, "")
         payload = payloads.get(
-            f"{request.key} {flow_wanted}",
-            lambda: _payload(request, parts, result, truth, away, flow_wanted),
+            f"{request.key} {flow is not None}",
+            lambda: player.pack(make_scene(parts, settings, result, truth, away, flow)),
         )
     except OverBudget as error:
         notice.error(_sentence(error))
@@ -71,7 +74,11 @@ def run_and_play(request: Request, with_flow: bool) -> None:
             on_click=_set,
             args=("num_steps", error.allowed_steps),
         )
-        _last_picture()
+        if _LAST in st.session_state:
+            _last_picture()
+        else:
+            trimmed = replace(request.settings, num_steps=error.allowed_steps, more=0)
+            run_and_play(replace(request, settings=trimmed), with_flow)
         return
     except ValueError as error:
         refused(error)
@@ -79,6 +86,10 @@ def run_and_play(request: Request, with_flow: bool) -> None:
     notice.empty()
     st.session_state[_LAST] = payload
     player.show(payload, key=PLAYER, on_place=_place)
+    if truth.unknown:
+        st.caption(f"There is no target to compare with: {plain(truth.unknown)}.")
+    if flow_refused:
+        st.caption(f"There is no exact flow to compare with: {plain(flow_refused)}.")
     if with_flow and not flow_wanted:
         st.caption(
             "The exact flow is the overdamped one: choose ULA, SGLD or MALA, T > 0, and a rule of time alone."
@@ -97,11 +108,13 @@ def _sentence(error: Exception) -> str:
     return plain(text[:1].upper() + text[1:])
 
 
-def _payload(
-    request: Request, parts: Parts, result: Result, truth: Truth, away: list[float] | None, with_flow: bool
-) -> bytes:
-    flow = flow_density(parts, request.settings, result.steps) if with_flow else None
-    return player.pack(make_scene(parts, request.settings, result, truth, away, flow))
+def _flow(request: Request, parts: Parts, result: Result) -> tuple[Tensor | None, str]:
+    """The continuous-time density at each frame, or why there is none."""
+    flows = _stores()[4]
+    try:
+        return flows.get(request.key, lambda: flow_density(parts, request.settings, result.steps)), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def _progress(notice: st.delta_generator.DeltaGenerator, request: Request) -> Callable[[int, int], None]:
@@ -142,7 +155,7 @@ def _under_the_picture(
     request: Request, parts: Parts, result: Result, truth: Truth, last: float | None
 ) -> None:
     words, more = st.columns([4, 1], vertical_alignment="center")
-    words.markdown(explain.summary(parts, result, last, truth.floor))
+    words.markdown(explain.summary(parts, result, last, truth))
     if explain.trouble(parts, result):
         safe = suggested_step_size(parts.energy, parts.sampler)
         more.button(f"Use a safe step, h = {safe:g}", on_click=_set, args=("h", safe))
@@ -162,25 +175,25 @@ def _under_the_picture(
 
 def _numbers(request: Request, parts: Parts, result: Result, last: float | None, truth: Truth) -> None:
     settings = request.settings
-    implied = parts.sampler.implied_temperature(parts.energy, parts.rule.step_size, settings.temperature)
+    lost = bool((result.diverged | result.escaped).any())
     each = int(result.gradient_evaluations[-1])
     numbers = [
         (
             "Gradients a particle",
             f"{each:,}",
-            "Gradient evaluations that the last position of a particle took.",
+            "Gradient evaluations that the last position of a particle took; a minibatch's counts as one.",
         ),
         (
             "Implied temperature",
-            explain.number(settings.temperature if implied is None else implied),
+            explain.implied_temperature(parts, result, settings.temperature),
             "The temperature that step and noise imply to first order; T where they do not change it.",
         ),
     ]
-    if last is not None and truth.floor is not None:
+    if last is not None and truth.floor is not None and not lost:
         numbers.append(
             (
                 "Distance over floor",
-                explain.number(last / truth.floor[0]),
+                explain.number(last / truth.floor.mean),
                 "Sliced W2 to exact draws, over what as many exact draws reach: 1 is as good as exact.",
             )
         )
@@ -215,7 +228,8 @@ def _forgetting(parts: Parts, result: Result) -> None:
 
 
 def _autocorrelation(parts: Parts, result: Result) -> None:
-    frames = result.positions[len(result.positions) // 2 :]
+    # The last interval may be shorter than the others.
+    frames = result.positions[len(result.positions) // 2 : -1]
     if len(frames) < 8:
         st.markdown("Take more steps: there are too few frames to tell.")
         return
@@ -260,7 +274,9 @@ def _autocorrelation(parts: Parts, result: Result) -> None:
 def _downloads(request: Request, result: Result) -> None:
     name = f"lflow-{share.file_name(request)}"
     left, right, _ = st.columns([1, 1, 3])
-    left.download_button("All frames (NPZ)", lambda: _npz(request, result), f"{name}.npz", on_click="ignore")
+    left.download_button(
+        "These frames (NPZ)", lambda: _npz(request, result), f"{name}.npz", on_click="ignore"
+    )
     right.download_button("Last frame (CSV)", lambda: _csv(result), f"{name}.csv", on_click="ignore")
     st.markdown("The same arrays, from Python:")
     st.code(share.python_code(request, record_every(request.settings)), language="python")
