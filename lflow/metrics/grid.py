@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lflow.energies.grid import density_on_grid
+from lflow.energies.grid import energy_on_grid
 
 # Points along an axis of a cell over which the density is averaged.
 _FINE = 8
@@ -84,11 +84,13 @@ def kl_floor(
 
 def _masses(energy: Callable[[Tensor], Tensor], bounds: Bounds, cells: int) -> Tensor:
     """The share of exp(-U) in each cell, of the mass in the bounds; the first axis moves slowest."""
-    density = density_on_grid(energy, bounds, cells * _FINE)
+    exponent = -energy_on_grid(energy, bounds, cells * _FINE)
+    exponent = torch.where(exponent.isnan(), -torch.inf, exponent)
+    weight = torch.exp(exponent - exponent.max())
     if len(bounds) == 1:
-        masses = density.reshape(cells, _FINE).sum(1)
+        masses = weight.reshape(cells, _FINE).sum(1)
     else:
-        masses = density.reshape(cells, _FINE, cells, _FINE).sum((1, 3)).flatten()
+        masses = weight.reshape(cells, _FINE, cells, _FINE).sum((1, 3)).flatten()
     return masses / masses.sum()
 
 
