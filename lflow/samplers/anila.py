@@ -126,7 +126,7 @@ class AniLA(Sampler):
         y = x - h * gamma * grad_x + sqrt(2 * h * gamma * temperature) * noise.primary
         energy_y, grad_y = energy.value_and_grad(y)
         gamma_y = self.scaling(grad_y)
-        forward = (y - x + h * gamma * grad_x).square() / (4 * h * gamma)
+        forward = noise.primary.square() * temperature / 2
         backward = (x - y + h * gamma_y * grad_y).square() / (4 * h * gamma_y)
         # -(d/2) log γ of both proposals: one γ a chain counts once for each coordinate.
         volumes = (gamma.log() - gamma_y.log()).expand_as(x) * temperature / 2

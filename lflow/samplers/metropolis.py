@@ -78,7 +78,7 @@ class MALA(Sampler):
     """Metropolis-adjusted Langevin: ULA's step as a proposal, so that the law is exact.
 
     y = x - h ∇U(x) + √(2hT) ξ, accepted with probability min(1, e^{a/T}),
-    a = U(x) - U(y) + (|y - x + h∇U(x)|² - |x - y + h∇U(y)|²) / 4h.
+    a = U(x) - U(y) + (|y - x + h∇U(x)|² - |x - y + h∇U(y)|²) / 4h; the first square is 2hT|ξ|².
     (Besag 1994; Roberts & Tweedie 1996; an acceptance near 0.574 is best in many dimensions)
     """
 
@@ -105,9 +105,11 @@ class MALA(Sampler):
         x, energy_x, grad_x = state
         y = x - h * grad_x + sqrt(2 * h * temperature) * noise.primary
         energy_y, grad_y = energy.value_and_grad(y)
-        width = 2 * sqrt(h)
-        forward, backward = (y - x + h * grad_x) / width, (x - y + h * grad_y) / width
-        log_ratio = energy_x - energy_y + squared_norm(forward) - squared_norm(backward)
+        forward, backward = (
+            squared_norm(noise.primary) * temperature / 2,
+            (x - y + h * grad_y) / (2 * sqrt(h)),
+        )
+        log_ratio = energy_x - energy_y + forward - squared_norm(backward)
         accept, probability = metropolis(log_ratio, temperature, noise.extra[0])
         grad = where_accepted(accept, grad_y, grad_x)
         new = GradientState(where_accepted(accept, y, x), where_accepted(accept, energy_y, energy_x), grad)

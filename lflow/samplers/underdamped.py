@@ -157,29 +157,30 @@ class UBU(Sampler):
         self, state: UnderdampedState, energy: Energy, h: Any, temperature: Any, noise: StepNoise
     ) -> tuple[UnderdampedState, Info]:
         first, second, third = noise.extra
-        x, p = self._fly(state.x, state.momentum, h / 2, temperature, noise.primary, first)
+        flight = self._flight(h / 2, sqrt(temperature), state.x)
+        x, p = fly(state.x, state.momentum, flight, noise.primary, first)
         grad = energy.grad(x)
         p = p - h * grad
-        x, p = self._fly(x, p, h / 2, temperature, second, third)
+        x, p = fly(x, p, flight, second, third)
         return UnderdampedState(x, p, grad), Info(gradient_evaluations=1, grad=grad)
 
-    def _fly(
-        self, x: Tensor, p: Tensor, t: Any, temperature: Any, xi: Tensor, other: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The exact law of free flight over a time t: two correlated normals, for momentum and position."""
+    def _flight(self, t: Any, scale: Any, like: Tensor) -> tuple[Tensor, ...]:
+        """What a free flight over a time t keeps of the momentum, how far it goes, and its two noises."""
         friction = self.friction
         # In double precision: the variance of the position is a small difference, of order (γt)³.
         t = torch.as_tensor(t, dtype=torch.float64)
         once, twice = -torch.expm1(-friction * t), -torch.expm1(-2 * friction * t)
-        var_p = twice
-        var_x = (2 * friction * t - 4 * once + twice) / friction**2
-        covariance = (2 * once - twice) / friction
-        share = covariance / var_p.sqrt()
-        rest = (var_x - share.square()).clamp_min(0.0).sqrt()
-        scale = sqrt(temperature)
-        noise_p, noise_x = var_p.sqrt().to(x) * xi, share.to(x) * xi + rest.to(x) * other
-        flown = x + (once / friction).to(x) * p + scale * noise_x
-        return flown, (1 - once).to(x) * p + scale * noise_p
+        share = (2 * once - twice) / friction / twice.sqrt()
+        variance = (2 * friction * t - 4 * once + twice) / friction**2
+        rest = (variance - share.square()).clamp_min(0.0).sqrt()
+        numbers = (1 - once, once / friction, twice.sqrt() * scale, share * scale, rest * scale)
+        return tuple(number.to(like) for number in numbers)
+
+
+def fly(x: Tensor, p: Tensor, flight: tuple[Tensor, ...], xi: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """The exact law of free flight: two correlated normals, for momentum and position."""
+    kept, reach, spread, share, rest = flight
+    return x + reach * p + share * xi + rest * other, kept * p + spread * xi
 
 
 @registry.register("quasi_symplectic")
