@@ -114,3 +114,10 @@ def test_pins_agree_with_pyproject(file: str, groups: list[str]) -> None:
 
 def test_torch_is_the_first_pin() -> None:
     assert next(iter(pins("requirements.txt"))) == "torch"
+
+
+def test_what_the_readme_shows_is_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
