@@ -16,6 +16,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playw
 
 from tests.browser import find_or_install_browser, screenshot
 
+# Before torch is loaded: the tests' tensors are small, and threads that wait for each other cost more than
+# they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 START_DEADLINE = 60.0  # seconds; a cold machine imports Streamlit in about ten
 

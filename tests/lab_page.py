@@ -7,7 +7,7 @@ the state of the script). It knows the pages' widgets, and asserts nothing.
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 SLOW = 30_000  # milliseconds; for a first run on a cold or busy machine
 
@@ -81,10 +81,16 @@ class Lab(NamedTuple):
         self.control(name).press("Enter")
 
     def choose(self, name: str, title: str) -> None:
-        """Choose an entry of a list by what it shows. While the page runs, an open list is closed again."""
-        self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-        self.control(name).click()
-        self.page.get_by_role("option", name=title, exact=True).click()
+        """Choose an entry of a list by what it shows. A run that ends closes an open list: open it again."""
+        entry = self.page.get_by_role("option", name=title, exact=True)
+        for attempt in range(4):
+            self.control(name).click()
+            self.page.keyboard.type(title)  # a long list holds only what is in view
+            try:
+                return entry.click(timeout=5000)
+            except TimeoutError:
+                if attempt == 3:
+                    raise
 
     def press(self, label: str) -> None:
         """Press a button of the page (not one of Streamlit's header)."""

@@ -77,8 +77,11 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         if _LAST in st.session_state:
             _last_picture()
         else:
-            trimmed = replace(request.settings, num_steps=error.allowed_steps, more=0)
-            run_and_play(replace(request, settings=trimmed), with_flow)
+            few = max(1, error.allowed_steps // 10)
+            st.caption(f"Shown here: the first {few:,} steps.")
+            run_and_play(
+                replace(request, settings=replace(request.settings, num_steps=few, more=0)), with_flow
+            )
         return
     except ValueError as error:
         refused(error)
