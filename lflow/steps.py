@@ -220,9 +220,10 @@ class RMSprop(StepRule):
 def check_pair(sampler: Sampler, rule: StepRule) -> None:
     """Refuse a rule that would falsify a sampler. ValueError names both and says what to use instead."""
     if rule.kind == "state" and sampler.has_accept_step:
+        instead = "" if sampler.name == "anila" else ", or the sampler anila with variant='metropolis'"
         raise ValueError(
             f"the {rule.name} rule makes the step depend on the state, which breaks the detailed balance of "
-            f"{sampler.name}: use a constant step, or the sampler anila with variant='metropolis'"
+            f"{sampler.name}: use a constant step{instead}"
         )
     if rule.needs_accept_step and not sampler.has_accept_step:
         raise ValueError(

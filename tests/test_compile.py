@@ -48,6 +48,18 @@ def test_the_real_compiler() -> None:
     torch.testing.assert_close(compiled.positions, eager.positions, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["anila", "psgld"])
+@pytest.mark.parametrize("automatic", [False, True], ids=["closed form", "automatic"])
+def test_the_real_compiler_and_a_hessian(name: str, automatic: bool) -> None:
+    """Inductor has compiled a gradient of a gradient wrongly without an error: here it meets ours."""
+    U = energies.get("gaussian_mixture", radius=1.5)
+    target = energies.from_callable(lambda x: x.square().square().sum(1) / 4, 2) if automatic else U
+    sampler = samplers.get(name, **({"variant": "corrected", "threshold": 0.5} if name == "anila" else {}))
+    settings: dict[str, Any] = {"step_size": 0.01, "num_steps": 10, "num_chains": 50}
+    compiled, eager = (simulate(target, sampler, compile=c, **settings) for c in (True, False))
+    torch.testing.assert_close(compiled.positions, eager.positions, rtol=1e-3, atol=1e-3)
+
+
 def test_no_compiler_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(graph: Any, inputs: Any) -> Any:
         raise RuntimeError("no compiler here")

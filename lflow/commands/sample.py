@@ -164,6 +164,11 @@ def _summary(energy: Energy, sampler: Sampler, result: Result, temperature: floa
     """Where the run ended, over the chains that are neither frozen nor gone."""
     last = result.positions[-1][~(result.diverged | result.escaped)]
     steps, accepted = result.steps.diff(), result.acceptance[1:]
+    domain = sampler.restricts_to
+    restricted = (
+        [f"{sampler.name} keeps to {domain}: not compared with draws from elsewhere"] if domain else []
+    )
+    comparable = len(last) > 1 and not domain
     return {
         "gradients_per_chain": int(result.gradient_evaluations[-1]),
         "acceptance": None if accepted.isnan().any() else float((accepted * steps).sum() / steps.sum()),
@@ -171,8 +176,8 @@ def _summary(energy: Energy, sampler: Sampler, result: Result, temperature: floa
         "escaped": int(result.escaped.sum()),
         "mean": last.double().mean(0).tolist() if len(last) else None,
         "variance": last.double().var(0).tolist() if len(last) > 1 else None,
-        "sliced_w2": _distance(energy, last[:100_000], temperature) if len(last) > 1 else None,
-        "notes": _lost(energy, sampler, result),
+        "sliced_w2": _distance(energy, last[:100_000], temperature) if comparable else None,
+        "notes": _lost(energy, sampler, result) + restricted,
     }
 
 

@@ -40,10 +40,11 @@ class AniLA(Sampler):
     metropolis    the paper's step as a proposal, accepted with its densities, -(d/2) log γ included
 
     `elementwise` takes one γ for each coordinate, from |∂_i U|; `smooth` takes γ = 1/√(1 + |∇U|²/b²), which
-    has no kink. With b infinite every uncorrected variant is ULA. The closed-form law holds for one γ a
-    chain. The printed algorithm is h = ½, T = 1; the authors' code is h = 1, T = ε²/2. The correction takes
-    one Hessian-vector product, counted as a gradient: exact for one γ a chain, an unbiased estimate of the
-    Hessian's diagonal (from random signs) for element-wise γ.
+    has no kink (the authors' norm of a pixel over its three channels is not offered). With b infinite every
+    uncorrected variant is ULA. The closed-form law holds for one γ a chain. The printed algorithm is h = ½,
+    T = 1; the authors' code is h = 1, T = ε²/2. The correction takes one Hessian-vector product, counted as a
+    gradient: exact for one γ a chain, an unbiased estimate of the Hessian's diagonal (from random signs) for
+    element-wise γ. Where h·|∇²U| is not small beside b it jumps at the kink, and the law is worse for it.
     """
 
     title = "AniLA"

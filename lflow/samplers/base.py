@@ -30,7 +30,9 @@ class Info(NamedTuple):
 
     gradient_evaluations: gradients (of a chain) that the step took.
     acceptance: (n,) acceptance probability of each chain; None without an accept step.
-    grad: ∇U at the new positions, for rules that remember it; None for a sampler without gradients.
+    grad: the gradient that the next step begins with, for rules that remember it: ∇U at the new positions, or
+        at the middle of the step where that is what the sampler keeps (ormm, ubu, quasi_symplectic); None for
+        a sampler without gradients.
     """
 
     gradient_evaluations: int
@@ -53,6 +55,8 @@ class Sampler(Declared):
     """The stability edge as a formula in L, such as 2/L; empty where none is known."""
     always_stable: ClassVar[bool] = False
     """Whether every step is stable (the proximal one: on a convex energy)."""
+    restricts_to: str = ""
+    """The domain to which it restricts the target, where that is not the energy's own picture."""
     start_gradients: ClassVar[int] = 0
     """Gradients at the start that the first position depends on, beyond those that the step counts."""
 

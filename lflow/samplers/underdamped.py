@@ -19,7 +19,7 @@ from lflow.spec import param
 
 
 class UnderdampedState(NamedTuple):
-    """Positions, momenta (of unit mass), and the gradient at the positions."""
+    """Positions, momenta (of unit mass), and the last gradient: there, or in the middle of the step."""
 
     x: Tensor
     momentum: Tensor

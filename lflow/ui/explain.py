@@ -147,6 +147,9 @@ def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
         )
     if sampler.name == "anila":
         said.append(ANILA[sampler.config()["variant"]])
+    if sampler.name == "mirror":
+        where = sampler.restricts_to or "the picture's box"
+        said.append(f"The particles never leave {where}: the target is restricted to it.")
     if sampler.name == "svgd":
         said.append("SVGD has no noise: particles repel each other instead, and too few spread too little.")
     if sampler.name == "annealed":

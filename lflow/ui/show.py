@@ -60,6 +60,8 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         truth = truths.get(
             truth_key, lambda: find_truth(parts.energy, settings.temperature, settings.num_chains)
         )
+        if parts.sampler.restricts_to:
+            truth = Truth(truth.energy_grid, unknown=f"the run keeps to {parts.sampler.restricts_to}")
         flow_wanted = with_flow and has_flow(parts, settings)
         away = distances_of.get(request.key, lambda: distances(result, truth))
         flow, flow_refused = _flow(request, parts, result) if flow_wanted else (None, "")
