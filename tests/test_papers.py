@@ -10,9 +10,9 @@ import torch
 
 import lflow
 from lflow import cli
-from lflow.papers import PAPERS, anila, dynamical_system, experiment, figure
+from lflow.papers import PAPERS, anila, anila_findings, anila_laws, dynamical_system, experiment, figure
 from lflow.papers.anila_laws import LAWS, variant_law, within_rings
-from lflow.papers.dynamical_system_laws import VARIANCE, WRONG, IndependentMidpoint, target
+from lflow.papers.dynamical_system_laws import VARIANCE, WRONG, IndependentMidpoint, curvature_between, target
 from lflow.papers.experiment import Config, Findings, Job, Record
 from lflow.papers.line import LineLaw
 
@@ -99,6 +99,11 @@ def test_progress_tells_the_share_and_the_time_left(monkeypatch: pytest.MonkeyPa
 def test_estimates() -> None:
     assert experiment.mean_and_error([1.0, 3.0]) == {"mean": 2.0, "error": 1.0}
     assert experiment.paired([2.0, 4.0, 6.0], [1.0, 3.0, 5.0]) == {"mean": 1.0, "error": 0.0}
+    lost = {"mean": None, "error": None}
+    for value in (None, float("inf"), float("nan")):
+        assert experiment.mean_and_error([1.0, value]) == lost
+        assert experiment.paired([2.0, value], [1.0, value]) == lost
+    assert experiment.short(lost) == "lost"
     records = [Record({"part": "a", "seed": seed}, {}, 0.0) for seed in range(3)]
     assert experiment.select(records, part="a", seed=2) == [records[2]]
 
@@ -145,6 +150,8 @@ def test_the_wrong_midpoint_has_its_variance() -> None:
 
 def test_the_pair_of_modes_is_what_its_energy_says() -> None:
     energy, law = target()
+    nearby = energy.grad(torch.tensor([[-1e-4], [1e-4]]).double())
+    assert float(nearby[1] - nearby[0]) / 2e-4 == pytest.approx(curvature_between(), rel=1e-4)
     assert law.w2(energy.sample(100_000, torch.Generator().manual_seed(0))[:, 0]) < 0.05
     x = torch.linspace(-3, 3, 7).double()[:, None]
     ratio = law.at(x[:, 0]) * energy(x).exp()
@@ -227,6 +234,84 @@ def test_the_command_writes_numbers_and_a_figure(
     # A run is what its configuration says: it can be made again alone.
     run = results["runs"][0]
     assert paper.work(run["config"]) == run["found"]
+
+
+LOST = {
+    "dynamical-system": [
+        {"part": "variance", "method": "rmm", "h": 0.5},
+        {"part": "budget", "method": "rmm"},
+        {"part": "budget", "method": "ula"},
+        {"part": "decay", "method": "srk"},
+    ],
+    "anila": [
+        {"part": "line", "method": "paper"},
+        {"part": "rings", "method": "corrected"},
+        {"part": "threshold", "method": "hmc"},
+        {"part": "threshold", "method": "paper", "b": 0.5},
+        {"part": "threshold", "method": "paper"},
+        {"part": "quartic", "method": "corrected"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_lost_chain_is_said_and_left_out_of_the_figure(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = TOLD[name][0]
+    tiny(paper, monkeypatch)
+    runs = experiment.run(paper, tmp_path, "", True, 2, lambda line: None)["runs"]
+    for number, wanted in enumerate(LOST[name]):
+        records = []
+        for run in runs:
+            found = dict(run["found"])
+            if run["config"]["seed"] == 0 and wanted.items() <= run["config"].items():
+                for key in found.keys() - {"gradients"}:
+                    many = isinstance(found[key], list) and key != "histogram"
+                    found[key] = [None] * len(found[key]) if many else None
+                found |= {"lost": 0.5} if "lost" in found else {}
+            records.append(Record(run["config"], found, 0.0))
+        findings = paper.conclude(records)
+        said = " ".join(json.loads(json.dumps(findings, allow_nan=False))["sentences"])
+        assert "lost" in said or "loses 25 %" in said, wanted
+        assert "inf" not in said.split(), wanted
+        assert "nan" not in said.split(), wanted
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        figure.save(lambda found=findings: paper.draw(found), folder)  # type: ignore[misc]
+
+
+def test_what_is_not_finite_is_kept_as_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = Toy()
+    monkeypatch.setattr(paper, "work", lambda config: {"value": float("inf"), "all": [float("nan"), 1.0]})
+    monkeypatch.setattr(paper, "draw", lambda findings: figure.new(1, 1))
+    results = carry_out(paper, tmp_path)
+    assert results["runs"][0]["found"] == {"value": None, "all": [None, 1.0]}
+    assert results["findings"]["mean"] is None
+
+
+def test_runs_that_lose_chains_find_nothing_else() -> None:
+    common = {"method": "ula", "seed": 0, "chains": 20}
+    assert dynamical_system.work(common | {"part": "variance", "h": 3.5}) == {"variance": None}
+    decay = {"decay": {"step_size": 3.5}, "gradients": 60, "rule": "constant"}
+    assert set(dynamical_system.work(common | {"part": "decay"} | decay)["w2"]) == {None}
+    law = anila.work(common | {"part": "line", "h": 30.0, "b": 0.5, "burn": 5, "gap": 2})
+    assert set(law.values()) == {None}
+
+
+def test_the_threshold_is_the_tuning_seed_s_choice() -> None:
+    """And a best step at an end of the grid, and where corrected is worse than printed, are said."""
+    row = {"h": 0.5, "h_at_end": False, "error": 0.001, "tuned": 0.2, "mean": 0.2}
+    rows: list[Findings] = [row | {"method": m, "b": None} for m in anila_laws.REFERENCES]
+    for method in anila_laws.VARIANTS:
+        rows.append(row | {"method": method, "b": 1.0, "tuned": 0.1, "mean": 0.3})
+        rows.append(row | {"method": method, "b": 2.0, "tuned": 0.2, "mean": 0.1})
+    worse = next(row for row in rows if row["method"] == "corrected" and row["b"] == 1.0)
+    worse |= {"mean": 0.4, "h_at_end": True}
+    best, _, end, kink = anila_findings._say_threshold(rows, {"mean": 0.01, "error": 0.001})
+    assert "paper 0.3000 ± 0.0010 (h 0.5, b 1)" in best
+    assert "at h 0.5: corrected (b 1)." in end
+    assert "at b 1 (0.4000 ± 0.0010 against 0.3000 ± 0.0010): it" in kink
 
 
 @pytest.mark.parametrize("name", PAPERS)

@@ -3,7 +3,7 @@
 Line: on N(0,1) the density of each variant against its closed form. Rings: the same on four rings, radially.
 Threshold: how near each sampler comes to the rings with an equal number of gradients, over the threshold b.
 Quartic: where ULA diverges, and what taming is worth. Names the biases of the printed and the coded
-algorithms, and that corrected and Metropolis ones do not have them; trains no model.
+algorithms, which the Metropolis one does not have and the corrected one only as h → 0; trains no model.
 """
 
 from __future__ import annotations
@@ -88,7 +88,10 @@ def work(config: Config) -> Findings:
 
 
 def _law(config: Config) -> Findings:
-    """A variant's cloud, started in e^f: its histogram, and its divergence from e^f and from its own law."""
+    """A variant's cloud, started in e^f: its histogram, and its divergence from e^f and from its own law.
+
+    None for each if a chain was lost.
+    """
     on_line = config["part"] == "line"
     energy = get_energy("gaussian", dim=1) if on_line else get_energy("rings")
     generator = torch.Generator().manual_seed(config["seed"])
@@ -103,6 +106,8 @@ def _law(config: Config) -> Findings:
         seed=config["seed"],
         device="cpu",
     )
+    if (result.diverged | result.escaped).any():
+        return dict.fromkeys(("histogram", "core", "variance", "kl_truth", "kl_own"))
     frames = result.positions[-10:].double()
     values = (frames if on_line else frames.norm(dim=2, keepdim=True)).flatten()
     bounds = [RANGE[config["part"]]]

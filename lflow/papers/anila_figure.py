@@ -12,7 +12,7 @@ import torch
 
 from lflow.papers import figure
 from lflow.papers.anila_laws import BINS, RANGE, variant_law
-from lflow.papers.experiment import Findings
+from lflow.papers.experiment import Findings, number
 from lflow.samplers.anila import VARIANTS
 
 NAMES = {
@@ -62,15 +62,16 @@ def draw(findings: Findings) -> Any:
 def _density(axes: Any, findings: Findings, part: str, method: str) -> None:
     row = next(row for row in findings[part] if row["method"] == method)
     low, high = RANGE[part]
-    axes.stairs(row["histogram"], np.linspace(low, high, BINS + 1), fill=True, color=SHADE, alpha=0.28)
+    if row["histogram"]:
+        axes.stairs(row["histogram"], np.linspace(low, high, BINS + 1), fill=True, color=SHADE, alpha=0.28)
     x = torch.linspace(low, high, 1200, dtype=torch.float64)
     truth, own = (variant_law(part, name, row["b"]).at(x) for name in ("truth", method))
     axes.plot(x, truth, color=figure.INK, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.plot(x, own, color=SHADE, linewidth=1.1)
     axes.set_title(NAMES[method])
     exact = method in ("corrected", "metropolis")
-    told = f"KL to e$^f$ {row['kl_truth']['mean']:.3f}" + (
-        "" if exact else f"\nto its law {row['kl_own']['mean']:.3f}"
+    told = f"KL to e$^f$ {number(row['kl_truth']['mean'], 3)}" + (
+        "" if exact else f"\nto its law {number(row['kl_own']['mean'], 3)}"
     )
     axes.annotate(told, (0.99, 0.99), xycoords="axes fraction", ha="right", va="top", fontsize=7)
     if method != "paper":
@@ -81,26 +82,25 @@ def _density(axes: Any, findings: Findings, part: str, method: str) -> None:
 
 
 def _threshold(axes: Any, findings: Findings) -> None:
-    axes.set_title("c  Rings, equal gradients, best step")
+    axes.set_title("c  Rings, equal gradients, best step of the grid")
     rows = findings["threshold"]
     ticks = sorted({row["b"] for row in rows if row["b"] is not None})
     edges = (ticks[-1] * 1.15, ticks[0] / 1.15)  # falling: with a large b every variant is ULA
     ends = []
     for method in VARIANTS:
         found = [row for row in rows if row["method"] == method]
-        level, error = [row["mean"] for row in found], [row["error"] for row in found]
-        bars = [[min(e, 0.9 * y) for y, e in zip(level, error, strict=True)], error]
+        level, bars = figure.estimates(found)
         style = {"marker": "o", "color": SHADE, "elinewidth": 0.7, "linestyle": STYLES[method]}
         style["markerfacecolor"] = "white" if method in ("corrected", "metropolis") else SHADE
         axes.errorbar([row["b"] for row in found], level, bars, **style)
-        ends.append((ticks[0], level[0], NAMES[method], SHADE))
+        ends.append((*figure.last(ticks[::-1], level[::-1]), NAMES[method], SHADE))
     for row in rows:
-        if row["b"] is None:
+        if row["b"] is None and row["mean"] is not None:
             axes.axhline(row["mean"], color=colour(row["method"]), linewidth=0.9)
             ends.append((edges[1], row["mean"], NAMES[row["method"]], colour(row["method"])))
     figure.log_axis(axes.xaxis, ticks)
     figure.log_axis(axes.yaxis, [0.003, 0.01, 0.03, 0.1, 0.3, 1])
-    levels = [row["mean"] for row in rows]
+    levels = [row["mean"] for row in rows if row["mean"] is not None]
     axes.set(xlim=edges, ylim=(0.7 * findings["floor"]["mean"], 1.3 * max(levels)))
     axes.set(
         xlabel="threshold b (log, falling: ULA to the left)", ylabel=f"{figure.W2} within the rings (log)"
@@ -119,7 +119,7 @@ def _quartic(axes: Any, findings: Findings) -> None:
                 row["w2"]["mean"], place, xerr=row["w2"]["error"], marker="o", color=shade, linestyle=""
             )
         else:
-            told = f"diverges: {100 * row['lost']['mean']:.0f} % of the chains lost"
+            told = f"diverges: {100 * row['lost']['mean']:.3g} % of the chains lost"
             axes.annotate(told, (0.03, place), xycoords=("axes fraction", "data"), va="center", color=shade)
     axes.set_yticks(range(len(rows)), [NAMES[row["method"]] for row in rows])
     figure.log_axis(axes.xaxis, [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3])

@@ -19,6 +19,7 @@ from lflow.papers.dynamical_system_findings import conclude
 from lflow.papers.dynamical_system_laws import (
     DECAY,
     DECAYING,
+    INNER,
     METHODS,
     TUNING_SEEDS,
     VARIANCE,
@@ -68,7 +69,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
 def _sampler(method: str) -> Sampler:
     if method == WRONG:
         return IndependentMidpoint()
-    return samplers.get(method, **({"num_inner": 3} if method == "proximal" else {}))
+    return samplers.get(method, **({"num_inner": INNER} if method == "proximal" else {}))
 
 
 def _mirrored(x: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ def work(config: Config) -> Findings:
 
 
 def _variance(config: Config) -> Findings:
-    """The mean square over ten frames 2/h steps apart, after 10/h steps from N(0,1)."""
+    """The mean square over ten frames 2/h steps apart, after 10/h steps from N(0,1); None if one was lost."""
     h, start = config["h"], torch.Generator().manual_seed(config["seed"])
     gap = round(2 / h)
     sampler = samplers.get("proximal") if config["method"] == "proximal" else _sampler(config["method"])
@@ -99,6 +100,8 @@ def _variance(config: Config) -> Findings:
         seed=config["seed"],
         device="cpu",
     )
+    if (result.diverged | result.escaped).any():
+        return {"variance": None}
     return {"variance": float(result.positions[5:].double().square().mean())}
 
 
@@ -143,9 +146,10 @@ def _decay(config: Config) -> Findings:
     taken = result.gradient_evaluations
     wanted = torch.logspace(1.2, torch.log10(taken[-1].double()).item(), 25)
     frames = sorted({int((taken - count).abs().argmin()) for count in wanted})
+    lost = bool((result.diverged | result.escaped).any())
     return {
         "gradients": [int(taken[frame]) for frame in frames],
-        "w2": [law.w2(_mirrored(result.positions[frame])) for frame in frames],
+        "w2": [None if lost else law.w2(_mirrored(result.positions[frame])) for frame in frames],
     }
 
 

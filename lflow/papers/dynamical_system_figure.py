@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lflow.papers import figure
-from lflow.papers.dynamical_system_laws import DECAY, METHODS, VARIANCE, WRONG
+from lflow.papers.dynamical_system_laws import DECAY, INNER, METHODS, VARIANCE, WRONG
 from lflow.papers.experiment import Findings
 
 NAMES = {
@@ -61,7 +61,7 @@ def _variance(axes: Any, findings: Findings) -> None:
         rows = [row for row in findings["variance"] if row["method"] == method]
         axes.plot(
             [row["h"] for row in rows],
-            [row["mean"] for row in rows],
+            figure.estimates(rows)[0],
             MARKERS.get(method, "o"),
             color=colour(method),
         )
@@ -74,36 +74,32 @@ def _variance(axes: Any, findings: Findings) -> None:
 
 
 def _budget(axes: Any, findings: Findings) -> None:
-    axes.set_title("b  Equal gradients, best constant step")
+    axes.set_title("b  Equal gradients, best step of the grid")
     ends, rows = [], findings["budget"]
     counts = sorted({row["gradients"] for row in rows})
     for method in METHODS:
         found = [row for row in rows if row["method"] == method]
-        level, error = [row["mean"] for row in found], [row["error"] for row in found]
+        level, bars = figure.estimates(found)
         style = {"marker": MARKERS[method], "color": colour(method), "elinewidth": 0.7}
-        axes.errorbar(counts, level, yerror(level, error), **style)
-        ends.append((counts[-1], level[-1], NAMES[method], colour(method)))
+        axes.errorbar(counts, level, bars, **style)
+        name = f"proximal, {INNER} inner steps" if method == "proximal" else NAMES[method]
+        ends.append((*figure.last(counts, level), name, colour(method)))
     axes.set(xlabel="gradient evaluations (log)", ylabel=f"{figure.W2} of the last iterate (log)")
     _finish(axes, counts, findings["floors"]["budget"]["mean"], rows, ends)
-
-
-def yerror(level: list[float], error: list[float]) -> list[list[float]]:
-    """Error bars that stay above zero on a log axis."""
-    return [[min(e, 0.9 * y) for y, e in zip(level, error, strict=True)], error]
 
 
 def _decay(axes: Any, findings: Findings) -> None:
     axes.set_title("c  Constant (thin) and falling steps (thick)")
     ends, points = [], []
     for row in findings["decay"]:
-        level = [point["mean"] for point in row["w2"]]
+        level, _ = figure.estimates(row["w2"])
         falls = row["rule"] == "polynomial"
         style = {"linestyle": (0, (3, 2)) if row["method"] == WRONG else "-", "color": colour(row["method"])}
         axes.plot(
             row["gradients"], level, **style, linewidth=1.5 if falls else 0.7, alpha=1 if falls else 0.75
         )
         name = NAMES[row["method"]] + ("" if falls else ", constant")
-        ends.append((row["gradients"][-1], level[-1], name, colour(row["method"])))
+        ends.append((*figure.last(row["gradients"], level), name, colour(row["method"])))
         points += row["w2"]
     last = findings["decay"][0]["gradients"][-1]
     h, power, offset = DECAY["step_size"], DECAY["power"], DECAY["offset"]
@@ -116,5 +112,5 @@ def _decay(axes: Any, findings: Findings) -> None:
 def _finish(axes: Any, counts: list[int], floor: float, rows: Any, ends: Any) -> None:
     figure.log_axis(axes.xaxis, counts)
     figure.log_axis(axes.yaxis, [0.003, 0.01, 0.03, 0.1, 0.3, 1])
-    axes.set_ylim(0.6 * floor, 1.3 * max(row["mean"] for row in rows))
+    axes.set_ylim(0.6 * floor, 1.3 * max(row["mean"] for row in rows if row["mean"] is not None))
     figure.label_ends(axes, [*ends, figure.floor_line(axes, floor)])

@@ -5,10 +5,29 @@ Knows the records of the runs, and nothing of how they were made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from lflow.papers.dynamical_system_laws import DECAYING, METHODS, TUNING_SEEDS, VARIANCE, WRONG
-from lflow.papers.experiment import Findings, Record, mean_and_error, paired, select, short
+from lflow.papers.dynamical_system_laws import (
+    DECAYING,
+    INNER,
+    METHODS,
+    TUNING_SEEDS,
+    VARIANCE,
+    WRONG,
+    curvature_between,
+)
+from lflow.papers.experiment import (
+    Findings,
+    Record,
+    mean_and_error,
+    number,
+    or_infinite,
+    paired,
+    say_ends,
+    select,
+    short,
+)
 
 
 def conclude(records: Sequence[Record]) -> Findings:
@@ -46,12 +65,13 @@ def _budget_table(records: Sequence[Record]) -> list[Findings]:
             w2: dict[float, dict[int, float]] = {h: {} for h in sizes}
             for each in select(runs, method=method):
                 value = each.found["w2"][place]
-                w2[each.config["h"]][each.config["seed"]] = float("inf") if value is None else value
-            best = min(sizes, key=lambda h: sum(w2[h][seed] for seed in TUNING_SEEDS))
+                w2[each.config["h"]][each.config["seed"]] = or_infinite(value)
+            tuned = {h: sum(w2[h][seed] for seed in TUNING_SEEDS) for h in sizes}
+            best = min(sizes, key=lambda h: tuned[h])
             reported = [value for seed, value in w2[best].items() if seed not in TUNING_SEEDS]
             reference = reported if method == "ula" else reference
             row = {"method": method, "gradients": budget, "h": best, **mean_and_error(reported)}
-            row["h_at_end"] = best in (sizes[0], sizes[-1])
+            row["h_at_end"] = best in (sizes[0], sizes[-1]) and math.isfinite(tuned[best])
             rows.append(row | {"minus_ula": paired(reported, reference)})
     return rows
 
@@ -69,37 +89,63 @@ def _decay_table(records: Sequence[Record]) -> list[Findings]:
 
 
 def _say_variance(rows: Sequence[Findings]) -> list[str]:
-    worst = max(rows, key=lambda row: abs(row["mean"] - row["closed_form"]) / row["expected_error"])
+    lost = "".join(f"; {r['method']} at h = {r['h']:g} lost" for r in rows if r["mean"] is None)
+    kept = [row for row in rows if row["mean"] is not None]
+    worst = max(kept, key=lambda row: abs(row["mean"] - row["closed_form"]) / row["expected_error"])
     z = abs(worst["mean"] - worst["closed_form"]) / worst["expected_error"]
     at = {row["method"]: row for row in rows if row["h"] == 0.5}
     excess = {method: at[method]["closed_form"] - 1 for method in ("ula", WRONG)}
     return [
-        f"Variance on N(0,1): {len(rows)} measurements against closed forms; the farthest is "
+        f"Variance on N(0,1): {len(kept)} measurements against closed forms{lost}; the farthest is "
         f"{worst['method']} at h = {worst['h']:g}: {short(worst)} against {worst['closed_form']:.4f}, "
         f"{z:.1f} of the errors expected of so many draws.",
-        f"With independent noises the midpoint's variance at h = 0.5 is {at[WRONG]['mean']:.3f}: its "
-        f"error is {excess[WRONG] / excess['ula']:.1f} times ULA's; on one path: {at['rmm']['mean']:.3f}.",
+        f"With independent noises the midpoint's variance at h = 0.5 is {number(at[WRONG]['mean'], 3)}: its "
+        f"error is {excess[WRONG] / excess['ula']:.1f} times ULA's; on one path: "
+        f"{number(at['rmm']['mean'], 3)}.",
     ]
 
 
 def _say_budget(rows: Sequence[Findings], floor: Findings) -> list[str]:
     def reach(method: str) -> str:
-        counts = [r["gradients"] for r in rows if r["method"] == method and r["mean"] < 2 * floor["mean"]]
-        return f"{method} {counts[0]}" if counts else f"{method} none of these"
+        found = [row for row in rows if row["method"] == method]
+        counts = [r["gradients"] for r in found if or_infinite(r["mean"]) < 2 * floor["mean"]]
+        return f"{_named(method)}: {counts[0] if counts else 'none of these'}"
+
+    def tell_end(method: str, found: list[Findings]) -> str:
+        return f"{_named(method)} ({', '.join(str(row['gradients']) for row in found)} gradients)"
 
     said = []
     for budget in sorted({row["gradients"] for row in rows}):
-        found = sorted((row for row in rows if row["gradients"] == budget), key=lambda row: row["mean"])
-        order = ", ".join(f"{row['method']} {short(row)} (h {row['h']:g})" for row in found)
-        said.append(f"W2 of the last iterate after {budget} gradients, best first: {order}.")
+        found = sorted(
+            (row for row in rows if row["gradients"] == budget), key=lambda row: or_infinite(row["mean"])
+        )
+        order = "; ".join(f"{_named(row['method'])} {short(row)} (h {row['h']:g})" for row in found)
+        said.append(
+            f"W2 of the last iterate after {budget} gradients, each at the best step of the grid, best "
+            f"first: {order}."
+        )
     said.append(f"Exact draws (the floor) show {short(floor)}.")
-    said.append(f"Gradients until W2 is below twice the floor: {', '.join(reach(m) for m in METHODS)}.")
-    worse = [r["gradients"] for r in rows if r["method"] == "srk" and not _below(r["minus_ula"])]
+    said.append(f"Gradients until W2 is below twice the floor: {'; '.join(reach(m) for m in METHODS)}.")
+    said += say_ends(rows, tell_end)
+    curvature = curvature_between()
+    said.append(
+        f"The verdict on {_named('proximal')} is about this inner solver; and on this target, whose "
+        f"curvature at 0 is {curvature:g}, the implicit step is only well posed for h < 1/{-curvature:g}."
+    )
+    worse = [r["gradients"] for r in rows if r["method"] == "srk" and not _better(r)]
     say = f"{worse}" if worse else "none"
     return [*said, f"SRK is not better than ULA (by two standard errors, paired) at the budgets: {say}."]
 
 
-def _below(difference: Findings) -> bool:
+def _named(method: str) -> str:
+    return f"proximal, {INNER} inner steps" if method == "proximal" else method
+
+
+def _better(row: Findings) -> bool:
+    """Better than ULA by two standard errors, or where ULA alone was lost."""
+    difference = row["minus_ula"]
+    if difference["mean"] is None:
+        return row["mean"] is not None
     return float(difference["mean"]) < -2 * float(difference["error"])
 
 

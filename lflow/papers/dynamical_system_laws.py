@@ -24,6 +24,7 @@ METHODS = ("ula", "rmm", "ormm", "srk", "leimkuhler_matthews", "proximal", "mala
 WRONG = "rmm_independent"
 DECAYING = ("ula", "rmm", "ormm", "srk", "leimkuhler_matthews", WRONG)
 TUNING_SEEDS = (1000, 1001, 1002)
+INNER = 3  # steps of the implicit step's solver, where gradients are counted
 DECAY = {"step_size": 0.2, "power": 0.6, "offset": 10.0}
 
 
@@ -67,6 +68,12 @@ class Pair(IsotropicMixture):
     @property
     def weights(self) -> Tensor:
         return torch.tensor([0.5, 0.5], dtype=torch.float64)
+
+
+def curvature_between() -> float:
+    """U'' of the pair at 0, its least: an implicit step is well posed for h below -1/U''."""
+    variance, mean = Pair.component_std**2, float(Pair().means[1])
+    return 1 / variance - mean**2 / variance**2
 
 
 def _ormm_variance(h: float) -> float:

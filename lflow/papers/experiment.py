@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import platform
 import statistics
 import sys
@@ -97,7 +98,7 @@ def _records(paper: Paper, jobs: Sequence[Job], parts: Path, say: Callable[[str]
         with parts.open("a", encoding="utf-8") as file:
             for job in missing:
                 began = time.perf_counter()
-                found = paper.work(job.config)
+                found = _finite(paper.work(job.config))
                 record = Record(job.config, found, round(time.perf_counter() - began, 3))
                 file.write(_key({"version": CONFIG_VERSION, **record._asdict()}) + "\n")
                 file.flush()
@@ -128,6 +129,15 @@ def _read(parts: Path) -> dict[str, Record]:
 
 def _key(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None, as JSON needs it, for each number that is not finite: chains were lost."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _versions() -> dict[str, str]:
@@ -165,19 +175,46 @@ def _short(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def mean_and_error(values: Sequence[float]) -> dict[str, float]:
-    """The mean and its standard error."""
-    return {"mean": statistics.fmean(values), "error": statistics.stdev(values) / len(values) ** 0.5}
+def or_infinite(value: float | None) -> float:
+    """A number to compare by: what was lost is worse than all else."""
+    return math.inf if value is None else value
 
 
-def paired(values: Sequence[float], others: Sequence[float]) -> dict[str, float]:
-    """The mean difference of runs that share their seeds, and its standard error."""
-    return mean_and_error([one - other for one, other in zip(values, others, strict=True)])
+def mean_and_error(values: Sequence[float | None]) -> dict[str, Any]:
+    """The mean and its standard error; None and None if any run was lost (None, or not finite)."""
+    kept = [value for value in values if value is not None and math.isfinite(value)]
+    if len(kept) < len(values):
+        return {"mean": None, "error": None}
+    return {"mean": statistics.fmean(kept), "error": statistics.stdev(kept) / len(kept) ** 0.5}
 
 
-def short(estimate: Mapping[str, float], digits: int = 4) -> str:
-    """An estimate for a sentence: mean ± standard error."""
+def paired(values: Sequence[float | None], others: Sequence[float | None]) -> dict[str, Any]:
+    """The mean difference of runs that share their seeds, and its standard error; None if any was lost."""
+    pairs = zip(values, others, strict=True)
+    return mean_and_error([or_infinite(one) - or_infinite(other) for one, other in pairs])
+
+
+def short(estimate: Mapping[str, Any], digits: int = 4) -> str:
+    """An estimate for a sentence: mean ± standard error, or that it was lost."""
+    if estimate["mean"] is None:
+        return "lost"
     return f"{estimate['mean']:.{digits}f} ± {estimate['error']:.{digits}f}"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for a sentence, or that it was lost."""
+    return "lost" if value is None else f"{value:.{digits}f}"
+
+
+def say_ends(rows: Sequence[Findings], tell: Callable[[str, list[Findings]], str]) -> list[str]:
+    """A sentence of the rows whose best step is an end of the grid; tell: a method and its rows, in words."""
+    ends: dict[float, dict[str, list[Findings]]] = {}
+    for row in sorted((row for row in rows if row["h_at_end"]), key=lambda row: float(row["h"])):
+        ends.setdefault(row["h"], {}).setdefault(row["method"], []).append(row)
+    if not ends:
+        return []
+    told = [f"h {h:g}: {', '.join(tell(*each) for each in of.items())}" for h, of in ends.items()]
+    return [f"The best step is an end of the grid, so a better step may lie beyond, at {'; at '.join(told)}."]
 
 
 def select(records: Sequence[Record], **wanted: Any) -> list[Record]:

@@ -6,7 +6,8 @@ floors as thin labelled lines. Knows nothing of what is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,31 @@ def floor_line(axes: Any, level: float) -> tuple[float, float, str, str]:
     return (axes.get_xlim()[1], level, "exact draws (floor)", INK)
 
 
+def estimates(rows: Iterable[Mapping[str, Any]]) -> tuple[list[float], list[list[float]]]:
+    """Means, and error bars that stay above zero on a log axis; nan, not drawn, for what was lost."""
+    found = [(row["mean"], row["error"]) for row in rows]
+    level, error = (
+        [math.nan if each is None else each for each in part] for part in zip(*found, strict=True)
+    )
+    return level, [[min(e, 0.9 * y) for y, e in zip(level, error, strict=True)], error]
+
+
+def last(xs: Sequence[float], level: Sequence[float]) -> tuple[float, float]:
+    """The last point that is drawn, where a line is named; nan if none is."""
+    drawn = [(x, y) for x, y in zip(xs, level, strict=True) if not math.isnan(y)]
+    return drawn[-1] if drawn else (xs[-1], math.nan)
+
+
 def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, str]], gap: float = 0.055) -> None:
     """Name lines to the right of the axes: (x, y, text, colour) of each end, moved apart where they crowd.
 
-    Set the limits and scales first. gap: between two labels, as a share of the axes' height.
+    Set the limits and scales first. A line without an end (nan) gets no name. gap: between two labels, as a
+    share of the axes' height.
     """
     to_axes = axes.transData + axes.transAxes.inverted()
     found = sorted(
-        ((*to_axes.transform((x, y)), text, shade) for x, y, text, shade in ends), key=lambda e: e[1]
+        ((*to_axes.transform((x, y)), text, shade) for x, y, text, shade in ends if not math.isnan(y)),
+        key=lambda e: e[1],
     )
     blocks: list[list[float]] = []  # lowest place and number of labels that touch, from the bottom
     for place, end in enumerate(found):
