@@ -65,6 +65,10 @@ class Sampler(Declared):
         """Gradients (of a chain) that one step takes."""
         return 1
 
+    def work(self, num_chains: int) -> float:
+        """Time that a step takes beside its gradients, in units of a simple gradient of all chains."""
+        return 1.0
+
     def extra(self, energy: Energy) -> tuple[Draw, ...]:
         """The random numbers that a step takes beside ξ, in order."""
         return ()

@@ -39,6 +39,9 @@ class SVGD(Sampler):
     )
     reference = "Liu & Wang 2016, arXiv 1608.04471"
 
+    def work(self, num_chains: int) -> float:
+        return max(1.0, num_chains / 20)
+
     def init(self, x: Tensor, energy: Energy, noise: StepNoise, temperature: Any = 1.0) -> OverdampedState:
         if len(x) > MAX_PARTICLES:
             raise ValueError(
@@ -53,10 +56,11 @@ class SVGD(Sampler):
         squared = torch.cdist(flat, flat).square()
         some = squared[:_FOR_MEDIAN, :_FOR_MEDIAN]
         width = some.median() / math.log(count + 1) + torch.finfo(flat.dtype).eps
-        kernel = torch.exp(-squared / width)
+        kernel = squared.mul_(-1 / width).exp_()
+        near, downhill = (kernel @ torch.cat([flat, grad], 1)).chunk(2, 1)
         # Σ_j ∇_{x_j} k(x_j, x_i) = (2/w) Σ_j k_ij (x_i - x_j).
-        apart = (2 / width) * (flat * kernel.sum(1, keepdim=True) - kernel @ flat)
-        moved = (temperature * apart - kernel @ grad) / count
+        apart = (2 / width) * (flat * kernel.sum(1, keepdim=True) - near)
+        moved = (temperature * apart - downhill) / count
         x = state.x + h * moved.reshape(state.x.shape)
         grad = energy.grad(x)
         return OverdampedState(x, grad), Info(gradient_evaluations=1, grad=grad)

@@ -65,6 +65,8 @@ def _without_edge(parts: Parts) -> str:
     title = parts.sampler.title
     if parts.sampler.has_accept_step:
         return f"{title} accepts or refuses each step: too large a step is refused, never unstable."
+    if parts.sampler.name == "proximal":
+        return f"{title} is stable at every step size where U is convex; elsewhere keep h below 1/L."
     if parts.sampler.always_stable:
         return f"{title} is stable at every step size."
     if parts.sampler.edge_formula:

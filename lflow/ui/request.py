@@ -99,7 +99,8 @@ class Request:
 
     def check_budget(self, parts: Parts) -> None:
         """OverBudget if the run is too large for a page."""
-        particles = max(self.settings.num_chains * parts.energy.cost, OVERHEAD)
+        chains = self.settings.num_chains
+        particles = max(chains * parts.energy.cost * parts.sampler.work(chains), OVERHEAD)
         per_step = max(1, parts.sampler.gradients_per_step) * particles * (1 + self.settings.more)
         asked = per_step * self.settings.num_steps
         if asked > BUDGET:
@@ -145,6 +146,9 @@ def stability_edge(energy: Energy, sampler: Sampler) -> float | None:
 
 
 def suggested_step_size(energy: Energy, sampler: Sampler) -> float:
-    """A safe step to begin with: a fifth of the stability edge, or of 2/L without one, to one digit."""
-    edge = stability_edge(energy, sampler) or 2 / max(energy.curvature, 1.0)
+    """A safe step to begin with, to one digit: a fifth of the stability edge, or of what is one for its kin."""
+    curvature = max(energy.curvature, 1.0)
+    edge = stability_edge(energy, sampler) or 2 / (
+        curvature**0.5 if sampler.family == "underdamped" else curvature
+    )
     return float(f"{min(max(edge / 5, 1e-4), 1.0):.1g}")
