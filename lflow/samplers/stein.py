@@ -56,7 +56,7 @@ class SVGD(Sampler):
         squared = torch.cdist(flat, flat).square()
         some = squared[:_FOR_MEDIAN, :_FOR_MEDIAN]
         width = some.median() / math.log(count + 1) + torch.finfo(flat.dtype).eps
-        kernel = squared.mul_(-1 / width).exp_()
+        kernel = torch.exp(squared * (-1 / width))
         near, downhill = (kernel @ torch.cat([flat, grad], 1)).chunk(2, 1)
         # Σ_j ∇_{x_j} k(x_j, x_i) = (2/w) Σ_j k_ij (x_i - x_j).
         apart = (2 / width) * (flat * kernel.sum(1, keepdim=True) - near)

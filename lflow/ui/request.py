@@ -146,7 +146,7 @@ def stability_edge(energy: Energy, sampler: Sampler) -> float | None:
 
 
 def suggested_step_size(energy: Energy, sampler: Sampler) -> float:
-    """A safe step to begin with, to one digit: a fifth of the stability edge, or of what is one for its kin."""
+    """A safe step to begin with, to one digit: a fifth of the stability edge, or of that of its kin."""
     curvature = max(energy.curvature, 1.0)
     edge = stability_edge(energy, sampler) or 2 / (
         curvature**0.5 if sampler.family == "underdamped" else curvature
