@@ -54,7 +54,7 @@ class GridSampler:
     ) -> None:
         self.box = _box_of_the_mass(energy, bounds, temperature)
         grown = (self.box[0][1] - self.box[0][0]) / (bounds[0][1] - bounds[0][0])
-        self.size = size * max(1, min(4, round(grown / 2))) if len(bounds) == 1 or grown <= 4 else 2 * size
+        self.size = size * min(4 if len(bounds) == 1 else 2, round(grown / 2))
         weight, self.log_z = _weights(energy, self.box, self.size, temperature)
         self.cumulative = weight.flatten().cumsum(0)
 
@@ -66,18 +66,6 @@ class GridSampler:
         index = torch.stack([cell // self.size, cell % self.size] if len(self.box) == 2 else [cell], dim=1)
         low, high = torch.tensor(self.box, dtype=torch.float64).T
         return low + (high - low) * (index + within) / self.size
-
-
-def density_on_grid(
-    energy: Callable[[Tensor], Tensor],
-    bounds: Sequence[tuple[float, float]],
-    size: int,
-    temperature: float = 1.0,
-) -> Tensor:
-    """exp(-U/T) at the cell centres, normalised to mass one in the bounds. Index [x, y]."""
-    weight, _ = _weights(energy, bounds, size, temperature)
-    volume = math.prod((high - low) / size for low, high in bounds)
-    return weight / (weight.sum() * volume)
 
 
 def _weights(

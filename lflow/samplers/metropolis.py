@@ -105,11 +105,9 @@ class MALA(Sampler):
         x, energy_x, grad_x = state
         y = x - h * grad_x + sqrt(2 * h * temperature) * noise.primary
         energy_y, grad_y = energy.value_and_grad(y)
-        forward, backward = (
-            squared_norm(noise.primary) * temperature / 2,
-            (x - y + h * grad_y) / (2 * sqrt(h)),
-        )
-        log_ratio = energy_x - energy_y + forward - squared_norm(backward)
+        forward = temperature * squared_norm(noise.primary) / 2
+        backward = squared_norm((x - y + h * grad_y) / (2 * sqrt(h)))
+        log_ratio = energy_x - energy_y + forward - backward
         accept, probability = metropolis(log_ratio, temperature, noise.extra[0])
         grad = where_accepted(accept, grad_y, grad_x)
         new = GradientState(where_accepted(accept, y, x), where_accepted(accept, energy_y, energy_x), grad)

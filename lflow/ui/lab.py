@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lflow import energies, samplers, steps
+from lflow.energies.custom import FromPoints
 from lflow.energies.expression import FUNCTIONS, MAX_LENGTH
 from lflow.energies.points import read_points
 from lflow.registry import Registry
@@ -40,7 +41,7 @@ FORMULA_DEFAULT = "(x**2 - 1)**2 + (y - sin(2*x))**2"
 REACH = Parameter("reach", 4.0, 0.1, 1000.0, log=True, shown=(1.0, 20.0), help="half the side of the picture")
 FLOW = Parameter("flow", False, help="lay the density of the continuous-time flow over the cloud")
 FORMULA_TEXT = Parameter("formula", FORMULA_DEFAULT, high=MAX_LENGTH, help="an energy in x, y and r")
-BANDWIDTH = Parameter("bandwidth", 1.0, 0.1, 5.0, log=True, help="smoothing, in units of Scott's rule")
+(BANDWIDTH,) = parameters(FromPoints)
 SETTINGS = {parameter.name: parameter for parameter in parameters(Settings)}
 
 

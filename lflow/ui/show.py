@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
+from lflow.samplers import get_class, names
 from lflow.ui import explain, lab, player, share
 from lflow.ui.controls import plain
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
@@ -71,19 +72,7 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         )
     except OverBudget as error:
         notice.error(_sentence(error))
-        st.button(
-            f"Take {error.allowed_steps:,} steps instead",
-            on_click=_set,
-            args=("num_steps", error.allowed_steps),
-        )
-        if _LAST in st.session_state:
-            _last_picture()
-        else:
-            few = max(1, error.allowed_steps // 10)
-            st.caption(f"Shown here: the first {few:,} steps.")
-            run_and_play(
-                replace(request, settings=replace(request.settings, num_steps=few, more=0)), with_flow
-            )
+        _trim(request, error.allowed_steps, with_flow)
         return
     except ValueError as error:
         refused(error)
@@ -96,10 +85,23 @@ def run_and_play(request: Request, with_flow: bool) -> None:
     if flow_refused:
         st.caption(f"There is no exact flow to compare with: {plain(flow_refused)}.")
     if with_flow and not flow_wanted:
+        followers = ", ".join(cls.title for cls in map(get_class, names()) if cls.follows_flow)
         st.caption(
-            "The exact flow is the overdamped one: choose ULA, SGLD or MALA, T > 0, and a rule of time alone."
+            "The exact flow is the overdamped one: it needs T > 0, a rule of time alone, and a sampler that "
+            f"follows it ({followers})."
         )
     _under_the_picture(request, parts, result, truth, None if away is None else away[-1])
+
+
+def _trim(request: Request, allowed_steps: int, with_flow: bool) -> None:
+    """A way out of a run over the budget, and a picture: the last one, or on a first visit a short run."""
+    st.button(f"Take {allowed_steps:,} steps instead", on_click=_set, args=("num_steps", allowed_steps))
+    if _LAST in st.session_state:
+        _last_picture()
+        return
+    few = max(1, allowed_steps // 10)
+    st.caption(f"Shown here: the first {few:,} steps.")
+    run_and_play(replace(request, settings=replace(request.settings, num_steps=few, more=0)), with_flow)
 
 
 def _last_picture() -> None:
