@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -77,7 +78,7 @@ def simulate(
     num_chains: int = 2000,
     temperature: float | None = None,
     init: Tensor | None = None,
-    record_every: int = 10,
+    record_every: int | Sequence[int] = 10,
     seed: int = 0,
     device: str | torch.device = "auto",
     compile: bool = False,
@@ -97,7 +98,8 @@ def simulate(
         temperature: T ≥ 0 of the target exp(-U/T); 1 if not given; at 0 there is no noise: gradient
             descent, where there is no accept step.
         init: (num_chains, *shape) positions to start from; None starts as the energy says.
-        record_every: steps between frames; the last step is always a frame.
+        record_every: steps between frames, or the steps to record, increasing and at least 1; the start and
+            the last step are always frames.
         seed: seeds the start and both noise streams.
         device: "auto" takes CUDA, then the CPU.
         compile: compile the step, for long runs; falls back with a warning where there is no compiler.
@@ -115,7 +117,8 @@ def simulate(
         >>> r.positions[-1].shape
         torch.Size([2000, 2])
     """
-    num_steps, record_every = whole(num_steps, "num_steps"), whole(record_every, "record_every")
+    num_steps = whole(num_steps, "num_steps")
+    frame_steps = _frame_steps(record_every, num_steps)
     if isinstance(seed, bool) or seed != int(seed) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     where = find_device(device)
@@ -127,15 +130,25 @@ def simulate(
         parts = make_sampler(sampler), make_rule(step, step_size), checked_temperature(temperature)
         start = fresh(potential, x, *parts, noise or Noise(seed))
     with torch.no_grad():
-        return _Run(start, num_steps, record_every, compile).go(callback)
+        return _Run(start, frame_steps, compile).go(callback)
+
+
+def _frame_steps(record_every: int | Sequence[int], num_steps: int) -> list[int]:
+    """The steps whose positions are kept, from 0 to the last."""
+    if not isinstance(record_every, Sequence):
+        return [*range(0, num_steps, whole(record_every, "record_every")), num_steps]
+    chosen = [whole(step, "record_every") for step in record_every]
+    if any(later <= earlier for earlier, later in pairwise(chosen)) or (chosen and chosen[-1] > num_steps):
+        raise ValueError(f"record_every must list increasing steps of at most num_steps = {num_steps}")
+    return [0, *chosen, *([] if chosen and chosen[-1] == num_steps else [num_steps])]
 
 
 class _Run:
     """One call of `simulate` in progress: its preallocated record and the function that takes one step."""
 
-    def __init__(self, start: Checkpoint, num_steps: int, record_every: int, compile: bool):
-        self.energy, self.start, self.num_steps = start.energy, start, num_steps
-        self.frame_steps = [*range(0, num_steps, record_every), num_steps]
+    def __init__(self, start: Checkpoint, frame_steps: list[int], compile: bool):
+        self.energy, self.start, self.frame_steps = start.energy, start, frame_steps
+        self.num_steps = num_steps = frame_steps[-1]
         x = start.carry.state.x
         size = len(self.frame_steps) * x.numel() * 4
         if size > MAX_BYTES:

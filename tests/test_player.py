@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lflow.ui.player import Line, Metric, Panel, Scene, Series, _point, _script, pack
+from lflow.ui.packing import Line, Metric, Panel, Scene, Series, pack
+from lflow.ui.player import _point, _script
 
 FRAMES, PARTICLES = 5, 7
 BOUNDS = ((-2.0, 2.0), (0.0, 1.0))

@@ -42,9 +42,18 @@ def same(a: Tensor, b: Tensor) -> bool:
 
 @pytest.mark.parametrize(
     ("num_steps", "record_every", "expected"),
-    [(10, 5, [0, 5, 10]), (10, 4, [0, 4, 8, 10]), (3, 10, [0, 3]), (1, 1, [0, 1]), (3, 1, [0, 1, 2, 3])],
+    [
+        (10, 5, [0, 5, 10]),
+        (10, 4, [0, 4, 8, 10]),
+        (3, 10, [0, 3]),
+        (1, 1, [0, 1]),
+        (3, 1, [0, 1, 2, 3]),
+        (10, [1, 4, 5], [0, 1, 4, 5, 10]),
+        (5, [2, 5], [0, 2, 5]),
+        (5, [], [0, 5]),
+    ],
 )
-def test_frames(num_steps: int, record_every: int, expected: list[int]) -> None:
+def test_frames(num_steps: int, record_every: int | list[int], expected: list[int]) -> None:
     r = simulate(RINGS, "mala", num_steps=num_steps, num_chains=6, record_every=record_every)
     assert r.steps.tolist() == expected
     assert r.gradient_evaluations.tolist() == [0, *(1 + step for step in expected[1:])]
@@ -53,6 +62,12 @@ def test_frames(num_steps: int, record_every: int, expected: list[int]) -> None:
     for k, (low, high) in enumerate(itertools.pairwise(expected)):
         mean = every.acceptance[low + 1 : high + 1].mean()
         assert float(r.acceptance[k + 1]) == pytest.approx(float(mean), abs=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [[0, 3], [3, 3], [4, 2], [1, 6], [1.5]])
+def test_frames_that_cannot_be_are_refused(wrong: list[Any]) -> None:
+    with pytest.raises(ValueError, match="record_every"):
+        simulate(RINGS, num_steps=5, num_chains=3, record_every=wrong)
 
 
 def test_what_a_result_holds() -> None:

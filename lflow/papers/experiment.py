@@ -91,27 +91,27 @@ def run(
 
 
 def _records(paper: Paper, jobs: Sequence[Job], parts: Path, say: Callable[[str], None]) -> list[Record]:
-    kept = _read(parts)
-    missing = [job for job in jobs if _key(job.config) not in kept]
+    kept = read_parts(parts)
+    missing = [job for job in jobs if key(job.config) not in kept]
     progress = Progress(len(jobs), [job.cost for job in missing], say)
     try:
         with parts.open("a", encoding="utf-8") as file:
             for job in missing:
                 began = time.perf_counter()
-                found = _finite(paper.work(job.config))
+                found = finite(paper.work(job.config))
                 record = Record(job.config, found, round(time.perf_counter() - began, 3))
-                file.write(_key({"version": CONFIG_VERSION, **record._asdict()}) + "\n")
+                file.write(key({"version": CONFIG_VERSION, **record._asdict()}) + "\n")
                 file.flush()
-                kept[_key(job.config)] = record
+                kept[key(job.config)] = record
                 progress.ended(job.cost)
     except KeyboardInterrupt:
-        done = sum(_key(job.config) in kept for job in jobs)
+        done = sum(key(job.config) in kept for job in jobs)
         say(f"stopped: {done} of {len(jobs)} runs are kept in {parts}; the same command goes on from there")
         raise
-    return [kept[_key(job.config)] for job in jobs]
+    return [kept[key(job.config)] for job in jobs]
 
 
-def _read(parts: Path) -> dict[str, Record]:
+def read_parts(parts: Path) -> dict[str, Record]:
     """The results that are kept, by configuration; a last line that was cut off is cut off for good."""
     if not parts.exists():
         return {}
@@ -122,21 +122,22 @@ def _read(parts: Path) -> dict[str, Record]:
     try:
         rows = [json.loads(line) for line in whole.splitlines()]
         found = [row for row in rows if row["version"] == CONFIG_VERSION]
-        return {_key(row["config"]): Record(row["config"], row["found"], row["seconds"]) for row in found}
+        return {key(row["config"]): Record(row["config"], row["found"], row["seconds"]) for row in found}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{parts} is not what an earlier run wrote: name another folder") from None
 
 
-def _key(value: Mapping[str, Any]) -> str:
+def key(value: Mapping[str, Any]) -> str:
+    """A configuration as the text by which its run is found."""
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same with None, as JSON needs it, for each number that is not finite: chains were lost."""
     if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: finite(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_finite(each) for each in value]
+        return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

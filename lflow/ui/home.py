@@ -1,6 +1,6 @@
 """The flow that Home opens on: computed once, shipped as bytes, played without torch.
 
-`python -m lflow.ui.home` computes it anew and writes assets/home/flow.lfp.
+`python -m lflow.ui.openings home` computes it anew and writes assets/home/flow.lfp.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ def flow_file() -> Path:
     return assets_dir() / "home" / "flow.lfp"
 
 
-def build() -> bytes:
-    """The scene: ULA on the pinwheel from a point at the centre."""
-    from lflow.ui.player import pack
+def build() -> None:
+    """Compute and write the scene: ULA on the pinwheel from a point at the centre."""
+    from lflow.ui.packing import pack
     from lflow.ui.request import Request, Settings, as_json
     from lflow.ui.run import run
     from lflow.ui.scene import distances, make_scene
@@ -30,9 +30,6 @@ def build() -> bytes:
     parts = request.parts()
     result = run(request, Store(1))
     truth = find_truth(parts.energy, settings.temperature, settings.num_chains)
-    return pack(make_scene(parts, settings, result, truth, distances(result, truth), can_place=False))
-
-
-if __name__ == "__main__":
+    scene = make_scene(parts, settings, result, truth, distances(result, truth), can_place=False)
     flow_file().parent.mkdir(exist_ok=True)
-    flow_file().write_bytes(build())
+    flow_file().write_bytes(pack(scene))

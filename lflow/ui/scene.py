@@ -11,7 +11,7 @@ from lflow.loop import Result
 from lflow.metrics import mode_mass
 from lflow.metrics.distances import sliced_wasserstein2_frames
 from lflow.ui import explain
-from lflow.ui.player import Line, Metric, Panel, Scene, Series
+from lflow.ui.packing import Line, Metric, Panel, Scene, Series
 from lflow.ui.request import Parts, Settings
 from lflow.ui.theme import FAMILY_COLOURS, family_of
 from lflow.ui.truth import PROJECTIONS, Truth

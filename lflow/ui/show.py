@@ -20,6 +20,7 @@ from lflow.metrics import autocorrelation
 from lflow.samplers import get_class, names
 from lflow.ui import explain, lab, player, share
 from lflow.ui.controls import plain
+from lflow.ui.packing import pack
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
 from lflow.ui.run import flow_density, has_flow, record_every, run
 from lflow.ui.scene import distances, make_scene
@@ -68,7 +69,7 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         flow, flow_refused = _flow(request, parts, result) if flow_wanted else (None, "")
         payload = payloads.get(
             f"{request.key} {flow is not None}",
-            lambda: player.pack(make_scene(parts, settings, result, truth, away, flow)),
+            lambda: pack(make_scene(parts, settings, result, truth, away, flow)),
         )
     except OverBudget as error:
         notice.error(_sentence(error))

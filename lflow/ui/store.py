@@ -25,6 +25,11 @@ class Store:
         with self._lock:
             return key in self._values
 
+    def find(self, key: str) -> object | None:
+        """The value of a key, or None where it is not kept."""
+        with self._lock:
+            return self._values.get(key)
+
     def get(self, key: str, compute: Callable[[], Value]) -> Value:
         """The value of a key, computed (outside the lock) if it is not kept."""
         with self._lock:
