@@ -19,9 +19,9 @@ from lflow.noise import Noise
 from lflow.ui.explain import number
 from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Scene
+from lflow.ui.program import LaneProgram, race_code
 from lflow.ui.request import Parts, Race, RaceSettings, Request, starting_points, steps_for
 from lflow.ui.scene import Track, distances, make_race_scene
-from lflow.ui.script import race_code
 from lflow.ui.store import Store
 from lflow.ui.truth import Truth, find_truth
 
@@ -205,10 +205,17 @@ def outcome(race: Race, store: Store, report: Report | None = None) -> Outcome:
     tracks = run_race(race, store, report)
     names: list[Any] = [json.loads(lane.sampler)["name"] for lane in race.lanes]
     energy = json.loads(race.energy)["name"]
+    name = "-".join(["lflow-race", energy, *names, f"seed{race.settings.seed}"])
+    lanes = [
+        LaneProgram(
+            track.label, lane.sampler, lane.rule, track.result.steps[1:].tolist(), noise_seed(race, k)
+        )
+        for k, (track, lane) in enumerate(zip(tracks, race.lanes, strict=True))
+    ]
     return Outcome(
-        name="-".join(["race", energy, *names, f"seed{race.settings.seed}"]),
+        name=name,
         results={track.label: track.result for track in tracks},
         scene=lambda: make_scene(race, tracks),
-        code=race_code(race),
+        code=race_code(race.energy, race.settings, lanes, name),
         config=race.key,
     )
