@@ -139,9 +139,20 @@ class ChartPicture:
                 self.back.paste(ink.ink, (self.left, high), band)
             line = Image.new("L", (self.across, max(1, round(ratio))), round(255 * 0.6))
             self.back.paste(ink.ink, (self.left, y), line)
-            above = y - self.top > self.down * 0.4
+            above = self._freer_above(y, level.label)
             at = (self.left + 5 * ratio, y + (-3 if above else 4) * ratio)
             self.type.write(self.back, at, level.label, ink.quiet, "ls" if above else "lt", ink.paper)
+
+    def _freer_above(self, y: float, label: str) -> bool:
+        """Whether the name of a level covers less of the curves above its line than below."""
+        end, high = self.left + 8 * self.ratio + self.type.length(label), 16 * self.ratio
+        beside = [
+            at for values in self.values for piece in self._pieces(values) for x, at in piece if x < end
+        ]
+        above = sum(y - high < at <= y for at in beside)
+        below = sum(y < at < y + high for at in beside)
+        fits_above, fits_below = y - high > self.top, y + high < self.top + self.down
+        return fits_above and (above <= below or not fits_below)
 
     def _draw_names(self) -> None:
         """Names at the ends of the curves, pushed apart where they would overlap."""

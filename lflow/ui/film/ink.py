@@ -232,7 +232,7 @@ def format_number(value: float, figures: int = 3) -> str:
     size = abs(value)
     if size != 0 and (size >= 1e5 or size < 1e-3):
         mantissa, exponent = f"{value:.{max(0, figures - 2)}e}".split("e")
-        text = f"{mantissa}e{int(exponent)}"
+        text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
     else:
         decimals = 0 if size == 0 else max(0, figures - 1 - math.floor(math.log10(size)))
         text = f"{value:.{min(decimals, 4)}f}"

@@ -5,6 +5,7 @@ One panel has its charts beside it, several have them beneath. What never change
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from lflow.ui.film import panel as view
 from lflow.ui.film.charts import ChartPicture
-from lflow.ui.film.ink import Ink, Type
+from lflow.ui.film.ink import Ink, Stencil, Type
 from lflow.ui.film.panel import PanelPicture
 from lflow.ui.packing import Scene
 
@@ -88,7 +89,7 @@ class Picture:
 
     def _draw_still(self) -> Image.Image:
         picture = Image.new("RGB", self.size, self.ink.paper)
-        draw, bold, ratio = ImageDraw.Draw(picture), Type(15 * self.ratio, 600), self.ratio
+        bold, ratio = Type(15 * self.ratio, 600), self.ratio
         for panel in self.panels:
             panel.draw_still(picture)
             if not panel.panel.label:
@@ -96,7 +97,10 @@ class Picture:
             captions = 0 if len(self.panels) == 1 else self.lines * _LINE
             middle = panel.top - (view.STRIP + captions + _TITLE / 2) * ratio
             x, radius = panel.left + 5 * ratio, 5 * ratio
-            draw.ellipse((x - radius, middle - radius, x + radius, middle + radius), panel.colour)
+            swatch = Stencil(math.ceil(2 * radius) + 2, math.ceil(2 * radius) + 2)
+            left, top = math.floor(x - radius), math.floor(middle - radius)
+            swatch.dot(x - left, middle - top, radius)
+            swatch.lay(picture, (left, top), panel.colour)
             room = panel.width + (view.STRIP - 20) * ratio
             text = bold.shorten(panel.panel.label, room)
             bold.write(picture, (x + 13 * ratio, middle), text, self.ink.ink, "lm")
@@ -171,7 +175,8 @@ def _layout(scene: Scene, base: float, lines: int) -> _Layout:
         charts = [(left, _PAD + k * each, base - _PAD - left, each - 6) for k in range(number)]
         bottom, last_row = max(bottom, _PAD + number * each), number - 1
     elif scene.metrics:
-        columns = min(len(scene.metrics), 3)
+        rows = -(-len(scene.metrics) // (3 if base < WIDTHS[3] else 4))
+        columns = -(-len(scene.metrics) // rows)
         each = (base - 2 * _PAD - _GAP * 2 * (columns - 1)) / columns
         for k in range(len(scene.metrics)):
             row, column = divmod(k, columns)
