@@ -75,7 +75,9 @@ def make_scene(
     )
 
 
-def make_race_scene(tracks: Sequence[Track], clock: Tensor, clock_word: str) -> Scene:
+def make_race_scene(
+    tracks: Sequence[Track], clock: Tensor, clock_word: str, can_place: bool = False
+) -> Scene:
     """The scene of several runs of equal clouds; `clock` counts what has passed by each frame, for instance
     gradients.
     """
@@ -86,6 +88,7 @@ def make_race_scene(tracks: Sequence[Track], clock: Tensor, clock_word: str) -> 
         panels=[_panel(track, colour) for track, colour in zip(tracks, colours, strict=True)],
         metrics=_metrics(tracks),
         alt=_in_words(tracks[0].result.positions.shape[1], tracks),
+        can_place=can_place,
         step_word=clock_word,
     )
 
