@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lflow.cli import Arguments, Parser, add_parameters, new_file, progress, show, write_file
+from lflow.cli import Arguments, Parser, add_parameters, new_file, progress, show, whole_file
 from lflow.spec import Parameter
 
-_WIDTH = Parameter("width", 960, 200, 4096, unit="px", help="of a picture or a film; each kind has its own")
+_WIDTH = Parameter("width", 0, 0, 4096, unit="px", help="of a picture or a film; 0: as suits its kind")
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
@@ -18,10 +18,12 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
         "--out", type=Path, required=True, metavar="FILE", help="its ending says what to make"
     )
     parser.add_argument("--force", action="store_true", help="overwrite the file")
-    add_parameters(parser, (_WIDTH,))
+    add_parameters(parser, (_WIDTH,), defaults=True)
     parser.add_argument("--dark", action="store_true", help="draw on a dark ground")
     parser.add_argument("--progress", action="store_true", help="report progress even where no terminal is")
-    parser.epilog = "FILE ends in .py (a program), .npz or .csv (arrays), .png (a picture), .gif or .mp4 (films)."
+    parser.epilog = (
+        "FILE ends in .py (a program), .npz or .csv (arrays), .png (a picture), .gif or .mp4 (films)."
+    )
 
 
 def run(arguments: Arguments) -> int:
@@ -34,10 +36,11 @@ def run(arguments: Arguments) -> int:
     if ending not in KINDS:
         raise ValueError(f"--out must end in one of {', '.join(KINDS)}; got {out.name!r}")
     outcome = link.outcome(arguments.link)
-    look = Look(getattr(arguments, "width", None), arguments.dark)
+    look = Look(arguments.width or None, arguments.dark)
     data = KINDS[ending].make(outcome, look, progress(arguments.progress, "frames"))
     assert data is not None  # nothing stops it
-    write_file(out, data)
+    with whole_file(out) as file:
+        file.write(data)
     report = {"out": str(out), "bytes": len(data), "kind": ending[1:], "name": outcome.name}
     show(arguments, report, f"{out}: {len(data) / 1e6:.2f} MB")
     return 0

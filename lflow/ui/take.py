@@ -5,12 +5,14 @@ Nothing is computed before it is asked for. Knows nothing of what is shown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 
 import streamlit as st
 
 from lflow.ui import share
-from lflow.ui.files import KINDS, Look
+from lflow.ui.files import KINDS, Kind, Look
 from lflow.ui.outcome import Outcome
 from lflow.ui.store import Store
 
@@ -25,15 +27,23 @@ def _films() -> Store:
 
 
 @st.fragment
-def section(prefix: str, outcome: Outcome) -> None:
-    """The buttons, the program and the link, of the page with this prefix."""
+def section(prefix: str, make: Callable[[], Outcome]) -> None:
+    """The expander of the page with this prefix. What is shown is made when a reader opens it."""
+    opened = st.expander("Take it with you", key=f"{prefix}-take", on_change="rerun")
+    if opened.open:
+        with opened:
+            _contents(prefix, make())
+
+
+def _contents(prefix: str, outcome: Outcome) -> None:
+    """The buttons, the program and the link."""
     dark = st.context.theme.type == "dark"
     with st.container(horizontal=True):
         for ending in _AT_ONCE:
             kind = KINDS[ending]
             st.download_button(
                 kind.title,
-                lambda make=kind.make: make(outcome, Look(dark=dark), None),
+                partial(_whole, kind, outcome, dark),
                 f"{outcome.name}{ending}",
                 kind.media_type,
                 key=f"{prefix}-take{ending}",
@@ -45,10 +55,19 @@ def section(prefix: str, outcome: Outcome) -> None:
     if len(outcome.code) <= _LONGEST_SHOWN:
         st.code(outcome.code, language="python")
     else:
-        st.caption(f"The program has {len(outcome.code):,} characters, as it holds your points: take the file.")
+        st.caption(
+            f"The program has {len(outcome.code):,} characters, as it holds your points: take the file."
+        )
     address = share.link(prefix)
     st.markdown("The same page, from its address, here or on the command line:")
     st.code(f'{address}\npython -m lflow export "{address}" --out {outcome.name}.gif', language=None)
+
+
+def _whole(kind: Kind, outcome: Outcome, dark: bool) -> bytes:
+    """A file that is made when its button is pressed."""
+    made = kind.make(outcome, Look(dark=dark), None)
+    assert made is not None  # nothing stops it
+    return made
 
 
 def _film(prefix: str, outcome: Outcome, ending: str, dark: bool) -> None:

@@ -40,12 +40,14 @@ class _Layout(NamedTuple):
 
 
 class Picture:
-    """The frames of a scene as images of one size."""
+    """The frames of a scene as images of one size. ValueError where the width is too small to read."""
 
     def __init__(self, scene: Scene, width: int | None = None, dark: bool = False) -> None:
         self.scene, self.ink = scene, Ink(dark)
         self.steps = np.asarray(scene.steps)
         base = default_width(scene)
+        if width is not None and width < base / 4:
+            raise ValueError(f"this picture needs a width of {base // 4} pixels or more, not {width}")
         self.ratio = (width or base) / base
         self.lines = self._caption_lines(base)
         layout = _layout(scene, base, self.lines)
