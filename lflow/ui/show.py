@@ -18,9 +18,10 @@ from torch import Tensor
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
 from lflow.samplers import get_class, names
-from lflow.ui import explain, lab, player, share
+from lflow.ui import explain, lab, player
 from lflow.ui.controls import plain
 from lflow.ui.packing import pack
+from lflow.ui.program import file_name, python_code
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
 from lflow.ui.run import flow_density, has_flow, record_every, run
 from lflow.ui.scene import distances, make_scene
@@ -73,7 +74,7 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         )
     except OverBudget as error:
         notice.error(_sentence(error))
-        _trim(request, error.allowed_steps, with_flow)
+        _trim(request, error.allowed, with_flow)
         return
     except ValueError as error:
         refused(error)
@@ -280,14 +281,14 @@ def _autocorrelation(parts: Parts, result: Result) -> None:
 
 
 def _downloads(request: Request, result: Result) -> None:
-    name = f"lflow-{share.file_name(request)}"
+    name = file_name(request)
     left, right, _ = st.columns([1, 1, 3])
     left.download_button(
         "These frames (NPZ)", lambda: _npz(request, result), f"{name}.npz", on_click="ignore"
     )
     right.download_button("Last frame (CSV)", lambda: _csv(result), f"{name}.csv", on_click="ignore")
     st.markdown("The same arrays, from Python:")
-    st.code(share.python_code(request, record_every(request.settings)), language="python")
+    st.code(python_code(request, record_every(request.settings)), language="python")
 
 
 def _npz(request: Request, result: Result) -> bytes:
