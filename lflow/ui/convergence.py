@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from lflow.ui import convergence_bias, study
+from lflow.ui import convergence_bias, convergence_flow, convergence_last, convergence_map, study
 from lflow.ui.controls import plain
 from lflow.ui.convergence_controls import (
     Control,
@@ -22,7 +22,9 @@ from lflow.ui.convergence_controls import (
     reset_view,
 )
 
-VIEWS: dict[str, Any] = {view.NAME: view for view in (convergence_bias,)}
+VIEWS: dict[str, Any] = {
+    view.NAME: view for view in (convergence_bias, convergence_last, convergence_flow, convergence_map)
+}
 VIEW = named("view", {name: view.TITLE for name, view in VIEWS.items()}, convergence_bias.NAME)
 COMMAND = "python -m lflow paper dynamical-system"
 

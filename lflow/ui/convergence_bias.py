@@ -19,16 +19,13 @@ from lflow.papers.experiment import Job, Record, mean_and_error
 from lflow.papers.stationary_bias import CLOSED_FORM, CLOUDS, SAMPLERS, targets
 from lflow.spec import Parameter
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import Axes, Curve, draw, looks, short
-from lflow.ui.convergence_controls import PREFIX, Control, choose, choose_several, key, named, several
+from lflow.ui.convergence_chart import BAND, Axes, Curve, draw, looks, short
+from lflow.ui.convergence_controls import PREFIX, Control, choose, choose_several, key, listed, named, several
 from lflow.ui.convergence_controls import sampler_title as title
 
 NAME, TITLE, STUDY = "bias", "Bias", "convergence-bias"
 QUESTION = "How far from the target does a constant step size leave you?"
 work = stationary_bias.work
-ERRORS = 2.0
-"""Standard errors over the clouds: half the width of a band, and the floor."""
-
 DEFAULT = ("ula", "proximal", "rmm", "ormm", "srk", "leimkuhler_matthews", "baoab")
 TARGET = named("bias_target", {name: each.title for name, each in targets().items()}, "gaussian")
 SAMPLER = several("bias_samplers", SAMPLERS, DEFAULT)
@@ -86,9 +83,9 @@ def curves(records: Sequence[Record]) -> dict[str, list[Point]]:
 
 
 def noise_floor(found: Mapping[str, Sequence[Point]]) -> float:
-    """Two standard errors of the smallest step's kind, pooled over all points: below it nothing is claimed."""
+    """Two standard errors, pooled over all points: nothing below is claimed."""
     points = [point for each in found.values() for point in each if not math.isnan(point.bias)]
-    return ERRORS * float(np.sqrt(np.mean([(point.error / (1 + point.bias)) ** 2 for point in points])))
+    return BAND * float(np.sqrt(np.mean([(point.error / (1 + point.bias)) ** 2 for point in points])))
 
 
 def show(choice: Choice, records: Sequence[Record]) -> None:
@@ -101,9 +98,7 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         return
     sizes = targets()[choice.target].step_sizes
     floor = noise_floor(found)
-    most = max(
-        abs(p.bias) + ERRORS * p.error for points in found.values() for p in points if p.bias == p.bias
-    )
+    most = max(abs(p.bias) + BAND * p.error for points in found.values() for p in points if p.bias == p.bias)
     axes = Axes(
         "step size h (log)",
         "relative error of E[x²] (log)",
@@ -116,16 +111,22 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     words = say(choice, found, floor)
     thin = _closed_forms(choice, sizes) if choice.target == "gaussian" else []
     drawn = [_curve(name, points, floor) for name, points in found.items()]
-    below = ([sizes[0], sizes[-1]], [floor, floor], "noise below")
+    below = ([sizes[0], sizes[-1]], [floor, floor], "noise floor")
     st.altair_chart(draw(axes, drawn, below, thin), alt=words, key=f"{STUDY}-chart")
     st.markdown(words)
+    st.caption(
+        f"Each point is the mean over {CLOUDS} independent clouds of {choice.chains:,} chains, started from exact "
+        f"draws and left alone for ten units of time; bands are ± {BAND:g} standard errors. Below {floor:.2%}, two "
+        "standard errors of a typical point, the estimate is noise: points there are faint, and nothing is "
+        "claimed of them."
+    )
     with st.expander("The numbers"):
         st.table(_table(choice, found), alt="The bias and its standard error by step size and sampler")
 
 
 def _curve(name: str, points: Sequence[Point], floor: float) -> Curve:
     size = [abs(point.bias) for point in points]
-    half = [ERRORS * point.error for point in points]
+    half = [BAND * point.error for point in points]
     return Curve(
         short(name),
         looks()[name],
@@ -148,26 +149,21 @@ def _closed_forms(choice: Choice, sizes: Sequence[float]) -> list[tuple[list[flo
 def say(choice: Choice, found: Mapping[str, Sequence[Point]], floor: float) -> str:
     """What the chart shows, in words."""
     on = targets()[choice.target]
-    told = [
-        f"**On {on.title}: how far E[x²] of the stationary law is from the target's {on.law.variance():.4g}.** "
-        f"Points are means over {CLOUDS} independent clouds of {choice.chains:,} chains each, started from exact "
-        f"draws and left alone for 10 units of time; bands are ± {ERRORS:g} standard errors. Below {floor:.2%} "
-        "the estimate is noise, and nothing is claimed."
-    ]
+    told = [f"**On {on.title}**, E[x²] of the stationary law against the target's {on.law.variance():.4g}."]
     above = {name: [p for p in points if abs(p.bias) > floor] for name, points in found.items()}
     seen = [f"{title(name)} from h = {points[0].h:g} on" for name, points in above.items() if points]
     unseen = [title(name) for name, points in above.items() if not points]
     if seen:
-        told.append(f"A bias is seen of {_list(seen)}.")
+        told.append(f"A bias is seen of {listed(seen)}.")
     if unseen:
-        told.append(f"None is seen of {_list(unseen)}.")
+        told.append(f"None is seen of {listed(unseen)}.")
     lost = [
-        f"{title(name)} at h = {_list([f'{p.h:g}' for p in points if math.isnan(p.bias)])}"
+        f"{title(name)} at h = {listed([f'{p.h:g}' for p in points if math.isnan(p.bias)])}"
         for name, points in found.items()
         if any(math.isnan(p.bias) for p in points)
     ]
     if lost:
-        told.append(f"Chains are lost, so that there is no point, with {_list(lost)}.")
+        told.append(f"Chains are lost, so that there is no point, with {listed(lost)}.")
     return " ".join([*told, _say_worst(found), _say_closed_form(choice, found)]).strip()
 
 
@@ -196,11 +192,7 @@ def _say_closed_form(choice: Choice, found: Mapping[str, Sequence[Point]]) -> st
         f"{float(np.median(away)):.1f} and the farthest {max(away):.1f} standard errors from it."
     )
     verb = "is" if len(exact) == 1 else "are"
-    return said + (f" By closed form {_list(exact)} {verb} exact here at every step." if exact else "")
-
-
-def _list(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+    return said + (f" By closed form {listed(exact)} {verb} exact here at every step." if exact else "")
 
 
 def _table(choice: Choice, found: Mapping[str, Sequence[Point]]) -> pd.DataFrame:

@@ -24,6 +24,10 @@ _INKS, _QUIET = ("#1D2125", "#E8E6E1"), ("#646B72", "#9BA1A7")
 SHORT = {"leimkuhler_matthews": "LM", "rmm": "RMM", "ormm": "ORMM", "srk": "SRK", WRONG: "two noises"}
 
 
+BAND = 2.0
+"""Standard errors: half the width of a band."""
+
+
 class Look(NamedTuple):
     """How a curve is drawn."""
 
@@ -71,6 +75,13 @@ def looks() -> dict[str, Look]:
 def short(name: str) -> str:
     """A sampler's name where a line ends."""
     return SHORT.get(name) or samplers.get_class(name).title
+
+
+def decades(domain: tuple[float, float]) -> list[float]:
+    """1, 2 and 5 of each decade that lie within a domain."""
+    powers = range(math.floor(math.log10(domain[0])), math.ceil(math.log10(domain[1])) + 1)
+    found = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    return [float(f"{tick:.6g}") for tick in found if domain[0] <= tick <= domain[1]]
 
 
 class Axes(NamedTuple):

@@ -6,6 +6,7 @@ Knows what a link may set, and nothing of what the views compute.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import streamlit as st
@@ -13,7 +14,7 @@ import streamlit as st
 from lflow import samplers
 from lflow.papers.dynamical_system_laws import WRONG
 from lflow.spec import Parameter
-from lflow.ui.controls import remember_default, reset
+from lflow.ui.controls import is_hidden, remember_default, reset
 
 PREFIX = "convergence"
 _REFUSED = f"{PREFIX}-refused"
@@ -23,7 +24,7 @@ class Control(NamedTuple):
     """A control of the page: its declaration, and what a list calls its entries."""
 
     parameter: Parameter
-    titles: Mapping[str, str] = {}  # noqa: RUF012  # never written to
+    titles: Mapping[str, str] = {}
     many: tuple[str, ...] = ()
     """The entries that a list of several opens with."""
 
@@ -50,9 +51,11 @@ def several(name: str, choices: Sequence[str], default: tuple[str, ...], help: s
 
 
 def choose(control: Control, label: str) -> str:
-    """The list of a control; the name chosen."""
+    """The list of a control, unless the link hides it; the name chosen."""
     parameter, name = control.parameter, key(control.parameter.name)
     options = parameter.choices or ()
+    if is_hidden(PREFIX, name):
+        return _linked(control)[0]
     remember_default(PREFIX, name, parameter.default)
     chosen: str = st.selectbox(
         label,
@@ -67,9 +70,11 @@ def choose(control: Control, label: str) -> str:
 
 
 def choose_several(control: Control, label: str) -> tuple[str, ...]:
-    """The list of several entries; the names chosen, in the order of the declaration."""
+    """The list of several entries, unless the link hides it; the names chosen, in their declared order."""
     parameter, name = control.parameter, key(control.parameter.name)
     options = parameter.choices or ()
+    if is_hidden(PREFIX, name):
+        return tuple(option for option in options if option in _linked(control))
     remember_default(PREFIX, name, list(control.many))
     chosen = st.multiselect(
         label,
@@ -79,8 +84,34 @@ def choose_several(control: Control, label: str) -> tuple[str, ...]:
         key=name,
         help=parameter.help or None,
         bind="query-params",
+        wrap=True,
     )
     return tuple(option for option in options if option in chosen)
+
+
+def choose_view(control: Control, label: str) -> str:
+    """The choice among views, as buttons, unless the link hides it; the name chosen."""
+    name = key(control.parameter.name)
+    if is_hidden(PREFIX, name):
+        return _linked(control)[0]
+    chosen: str = st.segmented_control(
+        label,
+        control.parameter.choices or (),
+        default=control.parameter.default,
+        required=True,
+        format_func=lambda option: control.titles[option],
+        key=name,
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+    return chosen
+
+
+def _linked(control: Control) -> list[str]:
+    """The entries that the link gives a control that it hides, else those that it opens with."""
+    names = {title: entry for entry, title in control.titles.items()}
+    texts = st.query_params.get_all(key(control.parameter.name))
+    return [names.get(text, text) for text in texts] or list(control.many or [control.parameter.default])
 
 
 def follow_link(page: str, known: Mapping[str, Control]) -> list[str]:
@@ -126,16 +157,11 @@ def forget_defaults() -> None:
     st.session_state.pop(f"{PREFIX}-defaults", None)
 
 
-def choose_view(control: Control, label: str) -> str:
-    """The choice among views, as buttons; the name chosen."""
-    chosen: str = st.segmented_control(
-        label,
-        control.parameter.choices or (),
-        default=control.parameter.default,
-        required=True,
-        format_func=lambda option: control.titles[option],
-        key=key(control.parameter.name),
-        label_visibility="collapsed",
-        bind="query-params",
-    )
-    return chosen
+def renamed(parameter: Parameter, name: str, default: float, shown: tuple[float, float]) -> Parameter:
+    """A declared parameter under a name of the page, with a default and a range that suit a view."""
+    return replace(parameter, name=name, default=default, shown=shown, advanced=False)
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a sentence names them."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
