@@ -9,7 +9,11 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+<<<<<<< HEAD
 OPENINGS = {"home": "lflow.ui.home", "race": "lflow.ui.race_show"}
+=======
+OPENINGS = {"home": "lflow.ui.home", "convergence": "lflow.ui.convergence"}
+>>>>>>> convergence
 
 
 def main(names: list[str]) -> int:

@@ -13,7 +13,11 @@ from lflow import paths
 PAGES = (
     ("home.py", "Home", ""),
     ("particle_lab.py", "Particle lab", "particle-lab"),
+<<<<<<< HEAD
     ("race.py", "Race", "race"),
+=======
+    ("convergence.py", "Convergence", "convergence"),
+>>>>>>> convergence
 )
 
 # What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own
