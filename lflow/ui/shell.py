@@ -13,11 +13,9 @@ from lflow import paths
 PAGES = (
     ("home.py", "Home", ""),
     ("particle_lab.py", "Particle lab", "particle-lab"),
-<<<<<<< HEAD
     ("race.py", "Race", "race"),
-=======
     ("convergence.py", "Convergence", "convergence"),
->>>>>>> convergence
+    ("lessons.py", "Lessons", "lessons"),
 )
 
 # What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own
