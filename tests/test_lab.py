@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from lflow import energies, samplers, steps
 from lflow.paths import pages_dir
 from lflow.spec import Parameter, parameters
-from lflow.ui import lab
-from lflow.ui.controls import check_link, plain, readable, slider_stops
+from lflow.ui.controls import plain, readable, slider_stops
+from lflow.ui.keys import check_link, lab_keys
 from lflow.ui.request import (
     BUDGET,
     OverBudget,
@@ -93,7 +93,7 @@ def test_the_budget_counts_gradients_and_what_they_cost(name: str, sampler: str,
     if allowed < 20_000:
         with pytest.raises(OverBudget, match=f"Take {allowed:,} steps, or fewer") as refused:
             request.check_budget(parts)
-        assert refused.value.allowed_steps == allowed
+        assert refused.value.allowed == allowed
 
 
 def test_the_budget_holds_for_all_that_a_link_asks_for() -> None:
@@ -253,14 +253,17 @@ def test_slider_stops_hold_the_default_and_stay_within_the_bounds() -> None:
 
 
 def test_a_link_is_checked_by_the_declarations() -> None:
-    known = lab.known_keys()
-    right = {"lab_h": "0.5", "lab_energy": "Rings", "lab_flow": "true"}
+    known = lab_keys()
+    right = {"h": "0.5", "energy": "Rings", "flow": "true"}
     assert check_link(right, known) == (right, [])
-    wrong = {"lab_h": "nan", "lab_energy": "rongs", "lab_flow": "2", "lab_seed": "1.5", "lab_no": "1"}
+    wrong = {"h": "nan", "energy": "rongs", "flow": "2", "seed": "1.5", "no": "1"}
     usable, said = check_link(wrong, known)
     assert usable == {}
     assert len(said) == len(wrong)
-    assert all(key in sentence for key, sentence in zip(wrong, said, strict=True))
+    assert all(f"sets {key}" in sentence for key, sentence in zip(wrong, said, strict=True))
+    usable, said = check_link({"h": "0.5", "version": "9"}, known)
+    assert usable == {}
+    assert "version 9" in said[0]
 
 
 def test_a_strangers_text_is_shown_as_it_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,14 +13,16 @@ from lflow.spec import CONFIG_VERSION
 from lflow.ui.request import FORMULA, POINTS, Request
 
 
-def link(prefix: str) -> str:
-    """The address of what is shown: every control that differs from its default."""
+def link(prefix: str, hidden: Sequence[str] = ()) -> str:
+    """The address of what is shown: every control that differs from its default, and which to hide."""
     defaults = st.session_state.get(f"{prefix}-defaults", {})
     values = {
         name: st.session_state[name]
         for name, default in defaults.items()
         if name in st.session_state and st.session_state[name] != default
     }
+    if hidden:
+        values[f"{prefix}_hide"] = ",".join(hidden)
     address = str(st.context.url or "").split("?")[0]
     return f"{address}?{urlencode({f'{prefix}_version': CONFIG_VERSION, **values})}" if values else address
 

@@ -73,7 +73,7 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         )
     except OverBudget as error:
         notice.error(_sentence(error))
-        _trim(request, error.allowed_steps, with_flow)
+        _trim(request, error.allowed, with_flow)
         return
     except ValueError as error:
         refused(error)
