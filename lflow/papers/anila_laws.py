@@ -83,6 +83,12 @@ def mean_slope(part: str) -> float:
     return float((_along(part, law.points)[1].abs() * law.density).sum()) * law.width
 
 
+def steep_share(part: str, b: float) -> float:
+    """The mass of the target where |∇U| > b: there the step shrinks."""
+    law = variant_law(part, "truth", 1.0)
+    return float(law.density[_along(part, law.points)[1].abs() > b].sum()) * law.width
+
+
 def _rings(points: Tensor) -> list[Tensor]:
     return [(points >= low) & (points < high) for low, high in pairwise(_WALLS)]
 

@@ -91,7 +91,9 @@ def burn_in(target: Target, h: float, b: float) -> tuple[int, bool]:
     return min(max(wanted, 100), MOST_STEPS), wanted <= MOST_STEPS
 
 
-def law_jobs(target: Target, h: float, b: float, smooth: bool, methods: Sequence[str], seed: int) -> list[Job]:
+def law_jobs(
+    target: Target, h: float, b: float, smooth: bool, methods: Sequence[str], seed: int
+) -> list[Job]:
     """A run of each method at one step size and threshold."""
     burn, _ = burn_in(target, h, b)
     place = {"part": target.part, "h": h, "b": b, "burn": burn, "gap": max(10, burn // 20), "smooth": smooth}
@@ -169,9 +171,7 @@ def bias_name(name: str) -> str:
 def ship(say: Callable[[str], None]) -> None:
     """Compute what the page opens on, with every target, and write it in assets/studies."""
     laws = [
-        job
-        for target in TARGETS.values()
-        for job in law_jobs(target, target.h, target.b, False, SHOWN, 0)
+        job for target in TARGETS.values() for job in law_jobs(target, target.h, target.b, False, SHOWN, 0)
     ]
     study.ship("anila-law", work, laws, say)
     study.ship("anila-edge", work, edge_jobs(EDGE_THRESHOLD, EDGE_START), say)

@@ -13,6 +13,7 @@ from lflow import paths
 PAGES = (
     ("home.py", "Home", ""),
     ("particle_lab.py", "Particle lab", "particle-lab"),
+    ("anila.py", "AniLA", "anila"),
 )
 
 # What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own
