@@ -1,6 +1,5 @@
 """What the lab asks for, computes and says, without a browser: requests, budgets, the store, truth, words."""
 
-import ast
 import itertools
 import math
 import re
@@ -29,10 +28,9 @@ from lflow.ui.request import (
 )
 from lflow.ui.run import _MOST_FRAMES, flow_times, has_flow, record_every, run
 from lflow.ui.scene import distances, make_scene
-from lflow.ui.share import file_name, python_code
 from lflow.ui.store import Store
 from lflow.ui.truth import find_truth
-from tests.lab_requests import FORMULA, POINTS, finished, make_request
+from tests.lab_requests import FORMULA, POINTS, make_request
 
 
 @pytest.mark.parametrize(
@@ -271,32 +269,6 @@ def test_a_strangers_text_is_shown_as_it_is() -> None:
     assert not re.search(r"(?<!\\)[!\[\]()*<>$:]", plain(text))
 
 
-KINDS = {
-    "default start": {},
-    "point": {"start": "point", "x": 0.5, "y": -0.25, "sampler": "mala"},
-    "box": {"start": "box", "sampler": "baoab", "seed": 3},
-    "continued": {"more": 2, "rule": "polynomial", "sampler": "hmc"},
-    "formula": {"energy": FORMULA, "temperature": 0.5, "rule": "rmsprop"},
-    "box on a formula": {"energy": FORMULA, "start": "box", "more": 1},
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_program_gives_the_same_arrays(kind: str) -> None:
-    request, result = finished(**KINDS[kind])
-    code = python_code(request, record_every(request.settings))
-    found: dict[str, Any] = {}
-    exec(compile(ast.parse(code), "shared", "exec"), found)  # noqa: S102  (our own text)
-    assert torch.equal(found["r"].positions, result.positions)
-    assert torch.equal(found["r"].steps, result.steps)
-
-
-def test_the_program_for_points_of_your_own_compiles_and_asks_for_them() -> None:
-    code = python_code(make_request(POINTS, start="box"), 1)
-    ast.parse(code)
-    assert "from_points(points, bandwidth=1.0)" in code
-
-
 def test_starts() -> None:
     energy = make_energy(as_json("banana"))
     point = starting_points(energy, Settings(num_chains=3, start="point", x=1.0, y=2.0))
@@ -307,10 +279,6 @@ def test_starts() -> None:
     assert box is not None
     assert ((box >= low) & (box <= high)).all()
     assert starting_points(energy, Settings()) is None
-
-
-def test_file_names_say_what_is_in_them() -> None:
-    assert file_name(make_request("rings", "hmc", seed=4)) == "rings-hmc-constant-seed4"
 
 
 def test_the_page_checks_what_a_browser_sends_by_hand() -> None:

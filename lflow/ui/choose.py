@@ -15,12 +15,13 @@ import streamlit as st
 from lflow import energies, samplers, steps
 from lflow.energies.expression import FUNCTIONS, MAX_LENGTH
 from lflow.energies.points import read_points
+from lflow.spec import Parameter, parameters
 from lflow.ui import keys
 from lflow.ui.controls import class_controls, fixed, is_hidden, parameter_control, remember_default
 from lflow.ui.explain import edge_note
 from lflow.ui.keys import BANDWIDTH, DEFAULTS, DRAWING, FORMULA_TEXT, INK, REACH
 from lflow.ui.link import default_step_size, drawing_config
-from lflow.ui.request import FORMULA, POINTS, Parts, as_json, make_energy
+from lflow.ui.request import FORMULA, POINTS, Cloud, Parts, as_json, make_energy
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Chooser:
         titles, key = keys.titles(what), self.key(what)
         options, default = tuple(titles), default or DEFAULTS[what]
         if is_hidden(self.page, key):
-            text = keys.Parameter(what, titles[default], choices=tuple(titles.values()))
+            text = Parameter(what, titles[default], choices=tuple(titles.values()))
             name = keys.named(what, fixed(self.page, key, text))
             remember_default(self.page, key, default)
             st.session_state[key] = name
@@ -70,9 +71,17 @@ class Chooser:
         """The widgets of what a class declares."""
         return class_controls(self.page, self.start, cls, leave_out, self.group(what))
 
-    def control(self, parameter: keys.Parameter, label: str | None = None, group: str = "") -> Any:
+    def control(self, parameter: Parameter, label: str | None = None, group: str = "") -> Any:
         """The widget of one parameter of the set."""
         return parameter_control(self.page, self.key(parameter.name), parameter, label, group=group)
+
+    def start_at(self, x: float, y: float) -> None:
+        """Start every particle at a point."""
+        st.session_state[self.key("start")] = "point"
+        for parameter in parameters(Cloud):
+            if parameter.name in ("x", "y"):
+                value, bound = {"x": x, "y": y}[parameter.name], parameter.high or 0.0
+                st.session_state[self.key(parameter.name)] = float(f"{min(max(value, -bound), bound):.4g}")
 
     def forget_step_size(self) -> None:
         """Begin again from a safe step: one that suits one energy overflows on another."""

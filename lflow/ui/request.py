@@ -41,6 +41,7 @@ class OverBudget(ValueError):
             f"particles. Take {allowed:,} {unit}, or fewer particles."
         )
         self.allowed = allowed
+        self.unit = unit
 
 
 @dataclass(frozen=True)

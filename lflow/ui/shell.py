@@ -13,6 +13,7 @@ from lflow import paths
 PAGES = (
     ("home.py", "Home", ""),
     ("particle_lab.py", "Particle lab", "particle-lab"),
+    ("race.py", "Race", "race"),
     ("anila.py", "AniLA", "anila"),
 )
 
