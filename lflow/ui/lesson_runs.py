@@ -89,7 +89,7 @@ def see(runs: Runs, with_flow: bool, report: Callable[[float], None]) -> Seen:
             lambda: find_truth(parts.energy, settings.temperature, settings.num_chains),  # noqa: B023
         )
         away = distances(result, truth)
-        scene = make_scene(parts, settings, result, truth, away, flow, can_place=False)
+        scene = make_scene(parts, settings, result, truth, away, flow, interactive=False)
         panel = replace(scene.panels[0], label=labels[name]) if len(runs) > 1 else scene.panels[0]
         scenes.append(replace(scene, panels=[panel]))
         found[name] = facts(parts, settings.temperature, result, truth, away)
