@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from lflow.ui import lab, share, show
+from lflow.ui import lab, show
 from lflow.ui.controls import plain
 from lflow.ui.request import Request, Settings
 
-refused_in_link = lab.follow_link(__file__)
+refused_in_link = lab.PAGE.follow_link(__file__)
 
 head, tools = st.columns([3, 2], vertical_alignment="bottom")
 head.title("Particle lab")
 head.caption("What does this sampler do to a cloud of particles?")
 with tools:
-    seed, link_place = lab.seed_and_tools()
+    seed, link_place = lab.PAGE.seed_and_tools()
 if refused_in_link:
     st.warning("\n\n".join(plain(sentence) for sentence in refused_in_link))
 lab.preset_bar()
@@ -20,15 +20,13 @@ lab.preset_bar()
 with st.container(key="picture-first-when-narrow"):
     controls, picture = st.columns([1, 3.2], gap="medium")
 with controls:
-    energy, refusal = lab.energy_controls()
-    sampler = lab.sampler_controls(energy)
-    rule = lab.rule_controls(energy, sampler)
+    energy, sampler, rule, refusal = lab.what_runs()
     settings = Settings(**lab.run_controls(seed, energy, sampler, rule), seed=seed)
     with_flow = lab.flow_control()
-link_place.code(share.link(lab.PREFIX), language=None)
+lab.PAGE.show_link(link_place)
 
 with picture:
     if refusal is not None:
-        show.refused(refusal)
+        show.STAGE.refused(refusal)
     else:
         show.run_and_play(Request(energy, sampler, rule, settings), with_flow)

@@ -1,6 +1,5 @@
 """What the lab asks for, computes and says, without a browser: requests, budgets, the store, truth, words."""
 
-import ast
 import itertools
 import math
 import re
@@ -16,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 from lflow import energies, samplers, steps
 from lflow.paths import pages_dir
 from lflow.spec import Parameter, parameters
-from lflow.ui import lab
-from lflow.ui.controls import check_link, plain, readable, slider_stops
+from lflow.ui.controls import plain, readable, slider_stops
+from lflow.ui.keys import check_link, lab_keys
 from lflow.ui.request import (
     BUDGET,
     OverBudget,
@@ -29,10 +28,9 @@ from lflow.ui.request import (
 )
 from lflow.ui.run import _MOST_FRAMES, flow_times, has_flow, record_every, run
 from lflow.ui.scene import distances, make_scene
-from lflow.ui.share import file_name, python_code
 from lflow.ui.store import Store
 from lflow.ui.truth import find_truth
-from tests.lab_requests import FORMULA, POINTS, finished, make_request
+from tests.lab_requests import FORMULA, POINTS, make_request
 
 
 @pytest.mark.parametrize(
@@ -93,7 +91,7 @@ def test_the_budget_counts_gradients_and_what_they_cost(name: str, sampler: str,
     if allowed < 20_000:
         with pytest.raises(OverBudget, match=f"Take {allowed:,} steps, or fewer") as refused:
             request.check_budget(parts)
-        assert refused.value.allowed_steps == allowed
+        assert refused.value.allowed == allowed
 
 
 def test_the_budget_holds_for_all_that_a_link_asks_for() -> None:
@@ -253,45 +251,22 @@ def test_slider_stops_hold_the_default_and_stay_within_the_bounds() -> None:
 
 
 def test_a_link_is_checked_by_the_declarations() -> None:
-    known = lab.known_keys()
-    right = {"lab_h": "0.5", "lab_energy": "Rings", "lab_flow": "true"}
+    known = lab_keys()
+    right = {"h": "0.5", "energy": "Rings", "flow": "true"}
     assert check_link(right, known) == (right, [])
-    wrong = {"lab_h": "nan", "lab_energy": "rongs", "lab_flow": "2", "lab_seed": "1.5", "lab_no": "1"}
+    wrong = {"h": "nan", "energy": "rongs", "flow": "2", "seed": "1.5", "no": "1"}
     usable, said = check_link(wrong, known)
     assert usable == {}
     assert len(said) == len(wrong)
-    assert all(key in sentence for key, sentence in zip(wrong, said, strict=True))
+    assert all(f"sets {key}" in sentence for key, sentence in zip(wrong, said, strict=True))
+    usable, said = check_link({"h": "0.5", "version": "9"}, known)
+    assert usable == {}
+    assert "version 9" in said[0]
 
 
 def test_a_strangers_text_is_shown_as_it_is() -> None:
     text = "![a](http://example.org/a.png) **b** <i>c</i> $d$ :red[e]"
     assert not re.search(r"(?<!\\)[!\[\]()*<>$:]", plain(text))
-
-
-KINDS = {
-    "default start": {},
-    "point": {"start": "point", "x": 0.5, "y": -0.25, "sampler": "mala"},
-    "box": {"start": "box", "sampler": "baoab", "seed": 3},
-    "continued": {"more": 2, "rule": "polynomial", "sampler": "hmc"},
-    "formula": {"energy": FORMULA, "temperature": 0.5, "rule": "rmsprop"},
-    "box on a formula": {"energy": FORMULA, "start": "box", "more": 1},
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_program_gives_the_same_arrays(kind: str) -> None:
-    request, result = finished(**KINDS[kind])
-    code = python_code(request, record_every(request.settings))
-    found: dict[str, Any] = {}
-    exec(compile(ast.parse(code), "shared", "exec"), found)  # noqa: S102  (our own text)
-    assert torch.equal(found["r"].positions, result.positions)
-    assert torch.equal(found["r"].steps, result.steps)
-
-
-def test_the_program_for_points_of_your_own_compiles_and_asks_for_them() -> None:
-    code = python_code(make_request(POINTS, start="box"), 1)
-    ast.parse(code)
-    assert "from_points(points, bandwidth=1.0)" in code
 
 
 def test_starts() -> None:
@@ -304,10 +279,6 @@ def test_starts() -> None:
     assert box is not None
     assert ((box >= low) & (box <= high)).all()
     assert starting_points(energy, Settings()) is None
-
-
-def test_file_names_say_what_is_in_them() -> None:
-    assert file_name(make_request("rings", "hmc", seed=4)) == "rings-hmc-constant-seed4"
 
 
 def test_the_page_checks_what_a_browser_sends_by_hand() -> None:

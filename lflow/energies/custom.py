@@ -76,6 +76,8 @@ class FromPoints(Energy):
 
     points: tuple[tuple[float, float], ...] = field(repr=False)
     bandwidth: float = param(1.0, 0.1, 5.0, log=True, help="smoothing, in units of Scott's rule")
+    box: Bounds | None = None
+    """What the picture shows; None for the range of the points, and a margin."""
     cloud: PointCloud = field(init=False, repr=False, compare=False)
     title = "your points"
     name = "from_points"
@@ -94,7 +96,7 @@ class FromPoints(Energy):
 
     @property
     def bounds(self) -> Bounds:
-        return self.cloud.bounds
+        return self.box or self.cloud.bounds
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.cloud.energy(x)
@@ -139,12 +141,18 @@ def from_expression(text: str, bounds: Sequence[Sequence[float]] = ((-4.0, 4.0),
     return FromExpression(text, _box(bounds, 2))
 
 
-def from_points(points: ArrayLike | Tensor, bandwidth: float = 1.0) -> Energy:
-    """The kernel density of points in the plane, (m, 2), as an energy."""
+def from_points(
+    points: ArrayLike | Tensor, bandwidth: float = 1.0, bounds: Sequence[Sequence[float]] | None = None
+) -> Energy:
+    """The kernel density of points in the plane, (m, 2), as an energy.
+
+    `bounds` is what a picture shows; if not given, the range of the points and a margin.
+    """
     array = np.asarray(points, dtype=float)
     if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
         raise ValueError(f"points must be finite and of shape (m, 2), got shape {array.shape}")
-    return FromPoints(tuple((float(x), float(y)) for x, y in array), bandwidth)
+    box = None if bounds is None else _box(bounds, 2)
+    return FromPoints(tuple((float(x), float(y)) for x, y in array), bandwidth, box)
 
 
 def _box(bounds: Sequence[Sequence[float]], dim: int) -> Bounds:

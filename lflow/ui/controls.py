@@ -8,7 +8,7 @@ never trusted: every run is checked again by the same declaration.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
@@ -26,21 +26,6 @@ def plain(text: str) -> str:
     """
     apart = re.sub(r"(?i)(www|[:@])(?=\S)", "\\1\u2060", text)
     return re.sub(r"([^\w\s,;'\"%/?=]|_)", r"\\\1", apart)
-
-
-def check_link(link: Mapping[str, str], known: Mapping[str, Parameter]) -> tuple[dict[str, str], list[str]]:
-    """What of a link can be used, and a sentence about each value that cannot."""
-    usable, refused = {}, []
-    for key, text in link.items():
-        if key not in known:
-            refused.append(f"The link sets {key[:40]}, which is not known here; it is ignored.")
-            continue
-        try:
-            known[key].parse(text)
-            usable[key] = text
-        except ValueError as error:
-            refused.append(f"The link sets {key} to {text[:40]!r}: {error}. The default is used.")
-    return usable, refused
 
 
 def remember_default(prefix: str, key: str, default: Any) -> None:
@@ -66,10 +51,33 @@ def reset(prefix: str, keep: Iterable[str]) -> None:
             st.session_state[key] = default
 
 
+def is_hidden(prefix: str, key: str, group: str = "") -> bool:
+    """Whether the link hides a control: by its name, by its group's, or with all of its lane."""
+    name = key.removeprefix(f"{prefix}_")
+    lane = name.split("_")[0] if name[0].isdecimal() else name
+    hidden = str(st.query_params.get(f"{prefix}_hide", "")).split(",")
+    return any(each in hidden for each in (name, group, lane) if each)
+
+
+def fixed(prefix: str, key: str, parameter: Parameter) -> Any:
+    """The value of a hidden control: the link's, else the default. No widget of its own holds it."""
+    remember_default(prefix, key, parameter.default)
+    text = st.query_params.get(key)
+    st.session_state[key] = parameter.default if text is None else parameter.parse(text)
+    return st.session_state[key]
+
+
 def parameter_control(
-    prefix: str, key: str, parameter: Parameter, label: str | None = None, on_change: Changed = None
+    prefix: str,
+    key: str,
+    parameter: Parameter,
+    label: str | None = None,
+    on_change: Changed = None,
+    group: str = "",
 ) -> Any:
-    """The widget of one declared parameter; returns its value."""
+    """The widget of one declared parameter, unless the link hides it or its group; returns its value."""
+    if is_hidden(prefix, key, group):
+        return fixed(prefix, key, parameter)
     label = label or readable(parameter)
     remember_default(prefix, key, parameter.default)
     if parameter.choices is not None:
@@ -158,18 +166,23 @@ def readable(parameter: Parameter) -> str:
     return f"{name} ({parameter.unit})" if parameter.unit else name
 
 
-def declared_controls(
-    prefix: str, cls: type[Declared], leave_out: Iterable[str] = (), advanced: bool = False
+def class_controls(
+    prefix: str, start: str, cls: type[Declared], leave_out: Iterable[str] = (), group: str = ""
 ) -> dict[str, Any]:
-    """The widgets of a class's own parameters, either those in view or those under "More"."""
-    values = {}
-    for parameter in parameters(cls):
-        if parameter.name not in set(leave_out) and parameter.advanced == advanced:
-            key = f"{prefix}_{cls.name}_{parameter.name}"
-            values[parameter.name] = parameter_control(prefix, key, parameter)
-    return values
+    """The widgets of a class's parameters, the advanced ones under "More"; their keys begin with `start`."""
+    left_out = set(leave_out)
+    shown = [parameter for parameter in parameters(cls) if parameter.name not in left_out]
 
+    def draw(advanced: bool) -> dict[str, Any]:
+        return {
+            p.name: parameter_control(prefix, f"{start}_{cls.name}_{p.name}", p, group=group)
+            for p in shown
+            if p.advanced == advanced
+        }
 
-def has_advanced(cls: type[Declared], leave_out: Iterable[str] = ()) -> bool:
-    """Whether there is anything to put under "More"."""
-    return any(p.advanced and p.name not in set(leave_out) for p in parameters(cls))
+    values = draw(advanced=False)
+    rest = [f"{start}_{cls.name}_{p.name}" for p in shown if p.advanced]
+    if all(is_hidden(prefix, key, group) for key in rest):
+        return values | draw(advanced=True)
+    with st.popover("More", type="tertiary"):
+        return values | draw(advanced=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lflow.loop import Result
-from lflow.ui.request import Parts, Settings, stability_edge
+from lflow.ui.request import Cloud, Parts, stability_edge
 from lflow.ui.truth import Floor, Truth
 
 
@@ -115,7 +115,7 @@ ANILA = {
 }
 
 
-def why(parts: Parts, settings: Settings) -> list[str]:
+def why(parts: Parts, settings: Cloud) -> list[str]:
     """Why this setting behaves as it does: a few sentences about sampler, rule, step and temperature."""
     said = [edge_note(parts)[0], *_of_the_sampler(parts, settings.temperature), *_of_the_rule(parts)]
     if settings.temperature == 0:

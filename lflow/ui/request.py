@@ -17,7 +17,7 @@ from torch import Tensor
 from lflow import energies, samplers, steps
 from lflow.energies.base import Energy
 from lflow.samplers.base import Sampler
-from lflow.spec import CONFIG_VERSION, Declared, param
+from lflow.spec import CONFIG_VERSION, Declared, param, parameters
 from lflow.steps import StepRule, check_pair
 
 BUDGET = 100_000_000
@@ -33,24 +33,24 @@ FORMULA, POINTS = "from_expression", "from_points"
 
 
 class OverBudget(ValueError):
-    """A run larger than a page may ask for; `allowed_steps` would fit."""
+    """A run larger than a page may ask for; `allowed` of the unit (steps, gradients) would fit."""
 
-    def __init__(self, times: float, allowed_steps: int) -> None:
+    def __init__(self, times: float, allowed: int, unit: str) -> None:
         super().__init__(
             f"This run takes {times:.3g} times what a page may compute at once, counted in gradients of all "
-            f"particles. Take {allowed_steps:,} steps, or fewer particles."
+            f"particles. Take {allowed:,} {unit}, or fewer particles."
         )
-        self.allowed_steps = allowed_steps
+        self.allowed = allowed
+        self.unit = unit
 
 
 @dataclass(frozen=True)
-class Settings(Declared):
+class Cloud(Declared):
     """The size, the start and the chance of a run."""
 
     name = "run"
 
     num_chains: int = param(2000, 1, 50_000, log=True, shown=(100, 50_000), help="size of the cloud")
-    num_steps: int = param(500, 1, 20_000, log=True, shown=(10, 5000), help="steps to take")
     temperature: float = param(
         1.0, 0.0, 100.0, shown=(0.0, 3.0), help="T of the target exp(-U/T); 0 is gradient descent"
     )
@@ -62,6 +62,13 @@ class Settings(Declared):
     x: float = param(0.0, -1e4, 1e4, shown=(-5.0, 5.0), help="where the point lies")
     y: float = param(0.0, -1e4, 1e4, shown=(-5.0, 5.0), help="where the point lies")
     seed: int = param(0, 0, 2**31 - 1, shown=(0, 100), help="fixes every random number of the run")
+
+
+@dataclass(frozen=True)
+class Settings(Cloud):
+    """A run of so many steps."""
+
+    num_steps: int = param(500, 1, 20_000, log=True, shown=(10, 5000), help="steps to take")
     more: int = param(0, 0, 100, help="how often the run was continued by as many steps again")
 
 
@@ -97,18 +104,86 @@ class Request:
         check_pair(sampler, rule)
         return Parts(energy, sampler, rule)
 
-    def check_budget(self, parts: Parts) -> None:
-        """OverBudget if the run is too large for a page."""
+    def work(self, parts: Parts) -> float:
+        """What the run takes, in gradients of all particles on an energy of cost 1."""
         chains = self.settings.num_chains
         particles = max(chains * parts.energy.cost * parts.sampler.work(chains), OVERHEAD)
         per_step = max(1, parts.sampler.gradients_per_step) * particles * (1 + self.settings.more)
-        asked = per_step * self.settings.num_steps
+        return per_step * self.settings.num_steps
+
+    def check_budget(self, parts: Parts) -> None:
+        """OverBudget if the run is too large for a page."""
+        asked = self.work(parts)
         if asked > BUDGET:
-            raise OverBudget(asked / BUDGET, max(1, int(BUDGET // per_step)))
+            allowed = int(BUDGET // (asked / self.settings.num_steps))
+            raise OverBudget(asked / BUDGET, max(1, allowed), "steps")
 
     def before_continuing(self) -> Request:
         """The request whose run this one continues."""
         return replace(self, settings=replace(self.settings, more=self.settings.more - 1))
+
+
+class Lane(NamedTuple):
+    """One sampler of a race: its configuration and its rule's, as JSON texts."""
+
+    sampler: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class RaceSettings(Cloud):
+    """A race of several samplers, each with so many gradients to spend."""
+
+    num_chains: int = param(1000, 1, 20_000, log=True, shown=(100, 10_000), help="size of each cloud")
+    gradients: int = param(
+        300, 2, 50_000, log=True, shown=(20, 5000), help="what each sampler may spend on a particle"
+    )
+    same_noise: bool = param(
+        True, help="at the same step all samplers take the same ξ; else each has noise of its own"
+    )
+
+
+@dataclass(frozen=True)
+class Race:
+    """Two to four samplers on one energy, from the same start, at an equal number of gradients."""
+
+    energy: str
+    lanes: tuple[Lane, ...]
+    settings: RaceSettings
+
+    @property
+    def key(self) -> str:
+        """Names the race: the same request gives the same arrays."""
+        return json.dumps([CONFIG_VERSION, self.energy, self.lanes, self.settings.config()])
+
+    def requests(self) -> list[Request]:
+        """Each lane as a run of as many steps as its gradients pay for.
+
+        ValueError if a lane is refused, or its first step costs more than there is to spend.
+        """
+        return [self._request(lane) for lane in self.lanes]
+
+    def _request(self, lane: Lane) -> Request:
+        settings = {p.name: getattr(self.settings, p.name) for p in parameters(Cloud)}
+        request = Request(self.energy, lane.sampler, lane.rule, Settings(**settings))
+        sampler = request.parts().sampler
+        steps_paid = steps_for(sampler, self.settings.gradients)
+        if steps_paid < 1:
+            first = sampler.start_gradients + sampler.gradients_per_step
+            raise ValueError(f"the first step of {sampler.title} takes {first:,} gradients: allow more")
+        return replace(request, settings=replace(request.settings, num_steps=steps_paid))
+
+    def check_budget(self) -> None:
+        """OverBudget if the race is too large for a page; what is allowed are gradients."""
+        asked = sum(request.work(request.parts()) for request in self.requests())
+        if asked > BUDGET:
+            allowed = int(0.99 * self.settings.gradients * BUDGET / asked)  # whole steps round up and down
+            raise OverBudget(asked / BUDGET, max(2, allowed), "gradients")
+
+
+def steps_for(sampler: Sampler, gradients: int) -> int:
+    """The steps that so many gradients a particle pay for; one without gradients counts its steps."""
+    return max(0, (gradients - sampler.start_gradients) // max(1, sampler.gradients_per_step))
 
 
 def as_json(name: str, **values: Any) -> str:
@@ -125,11 +200,11 @@ def make_energy(config: str) -> Energy:
         reach = float(values["reach"])
         return energies.from_expression(values["text"], ((-reach, reach), (-reach, reach)))
     if name == POINTS:
-        return energies.from_points(values["points"], values["bandwidth"])
+        return energies.from_points(values["points"], values["bandwidth"], values.get("bounds"))
     return energies.get(name, **values)
 
 
-def starting_points(energy: Energy, settings: Settings) -> Tensor | None:
+def starting_points(energy: Energy, settings: Cloud) -> Tensor | None:
     """The initial positions that the settings ask for; None leaves them to the energy."""
     if settings.start == "point":
         return torch.tensor([settings.x, settings.y]).expand(settings.num_chains, 2).clone()

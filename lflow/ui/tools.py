@@ -1,0 +1,126 @@
+"""What stands at the head of a page whose state is its address: the link it was opened with, presets, the
+seed, reset, and the link to what is shown. Every page brings its prefix and its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from lflow.spec import Parameter, parameters
+from lflow.ui import keys, share
+from lflow.ui.controls import is_hidden, remember_default, reset, set_control
+from lflow.ui.presets import Preset
+from lflow.ui.request import Cloud
+
+SEED = next(p for p in parameters(Cloud) if p.name == "seed")
+
+
+@dataclass(frozen=True)
+class PageState:
+    """A page whose controls live in the URL under keys that begin with `prefix`."""
+
+    prefix: str
+    known: Callable[[], Mapping[str, Parameter]]
+    """The keys that a link may set, without the prefix."""
+    changed: Callable[[], None]
+    """What a preset and a reset undo besides the controls."""
+    groups: tuple[str, ...]
+    """What a link may hide."""
+
+    def key(self, name: str) -> str:
+        """The key of a control, in the session and in the URL."""
+        return f"{self.prefix}_{name}"
+
+    def follow_link(self, page: str) -> list[str]:
+        """Take the link that the page was opened with; sentences about what of it cannot be used.
+
+        A link may name an energy, sampler or rule as the library does. Streamlit keeps in the URL what a list
+        shows, the title, and drops in silence what a widget does not take: so a link with names or mistakes
+        is followed again to the same page, with titles and without them. What is left out is at its default.
+        """
+        arrived = keys.without(self.prefix, st.query_params.items())
+        usable, refused = keys.check_link(keys.titled(arrived), self.known())
+        if usable != arrived:
+            for name in self.known():
+                st.session_state.pop(self.key(name), None)
+            st.session_state[self._refused] = refused
+            st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
+        return list(st.session_state.get(self._refused, []))
+
+    @property
+    def _refused(self) -> str:
+        return f"{self.prefix}-refused"
+
+    def forget_refusals(self) -> None:
+        """The reader has moved on from the link that was opened."""
+        st.session_state.pop(self._refused, None)
+
+    def is_hidden(self, name: str) -> bool:
+        """Whether the link hides a control or a group."""
+        return is_hidden(self.prefix, self.key(name))
+
+    def preset_bar(self, presets: Iterable[Preset], defaults: Mapping[str, Any]) -> None:
+        """A row of buttons: each sets every control but the seed. Not where a link fixes some of them."""
+        if self.key("hide") in st.query_params:
+            return
+        with st.container(horizontal=True, gap="small"):
+            for preset in presets:
+                st.button(
+                    preset.title,
+                    key=f"{self.prefix}-preset-{preset.title}",
+                    help=preset.question,
+                    type="tertiary",
+                    on_click=self._choose,
+                    args=({**defaults, **preset.settings},),
+                )
+
+    def _choose(self, values: Mapping[str, Any]) -> None:
+        self._reset()
+        for name, value in values.items():
+            set_control(self.key(name), value)
+
+    def _reset(self) -> None:
+        self.forget_refusals()
+        st.query_params.pop(self.key("drawing"), None)  # the one value that no widget keeps
+        reset(self.prefix, keep=[self.key("seed")])
+        self.changed()
+
+    def _new_seed(self) -> None:
+        st.session_state[self.key("seed")] = (st.session_state.get(self.key("seed"), 0) + 1) % 2**31
+
+    def seed_and_tools(self) -> tuple[int, DeltaGenerator]:
+        """The seed, a new one, reset; and the place for the link, known once all controls are drawn."""
+        with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
+            remember_default(self.prefix, self.key("seed"), SEED.default)
+            value = st.number_input(
+                "Seed",
+                int(SEED.low or 0),
+                int(SEED.high or 0),
+                SEED.default,
+                1,
+                key=self.key("seed"),
+                bind="query-params",
+                width=110,
+                help=SEED.help,
+            )
+            st.button("New seed", on_click=self._new_seed)
+            st.button("Reset", on_click=self._reset, help="Every control but the seed")
+            with st.popover("Link"):
+                place = st.container()
+        return int(value), place
+
+    def show_link(self, place: DeltaGenerator) -> None:
+        """The address of what is shown; for a class, one that hides controls."""
+        with place:
+            hidden = st.multiselect(
+                "Hide from a class",
+                self.groups,
+                key=f"{self.prefix}-to-hide",
+                help="The link shows the page without these controls; they keep the values of now.",
+            )
+            st.code(share.link(self.prefix, hidden), language=None)
