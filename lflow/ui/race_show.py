@@ -109,10 +109,8 @@ def words(asked: Race, rows: Sequence[Row]) -> str:
     """What was just seen: who came how near for the same gradients, and what they shared."""
     count = f"{asked.settings.num_chains:,} particles and {asked.settings.gradients:,} gradients each"
     known = [row for row in rows if row.over_floor is not None and not row.lost]
-    said = [f"With {count}, from the same start"]
-    said[0] += (
-        " and with the same noise." if asked.settings.same_noise else " and each with noise of its own."
-    )
+    noise = "with the same noise" if asked.settings.same_noise else "each with noise of its own"
+    said = [f"With {count}, from the same start and {noise}."]
     if known:
         order = sorted(known, key=lambda row: row.over_floor or 0.0)
         told = [f"{row.label} {number(row.over_floor or 0.0)}" for row in order]
