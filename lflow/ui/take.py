@@ -64,8 +64,13 @@ def _contents(prefix: str, outcome: Outcome) -> None:
     st.code(address, language=None)
     st.markdown("The same files, from the command line:")
     st.code(f'python -m lflow export "{address}" --out {outcome.name}.gif', language=None)
-    for ending, place in places.items():
-        _film(prefix, outcome, ending, dark, place, notice)
+    pressed = [ending for ending, place in places.items() if _offer(prefix, outcome, ending, dark, place)]
+    for ending in pressed:
+        # Any press, also of this Stop, ends this run of the script, and with it the making.
+        report = progress(notice, f"{prefix}-stop{ending}", lambda: None)
+        _films().get(_key(prefix, outcome, ending, dark), partial(_drawn, outcome, ending, dark, report))
+        notice.empty()
+        _offer(prefix, outcome, ending, dark, places[ending])
 
 
 def _whole(kind: Kind, outcome: Outcome, dark: bool) -> bytes:
@@ -75,32 +80,26 @@ def _whole(kind: Kind, outcome: Outcome, dark: bool) -> bytes:
     return made
 
 
-def _film(
-    prefix: str, outcome: Outcome, ending: str, dark: bool, place: DeltaGenerator, notice: DeltaGenerator
-) -> None:
-    """A button that makes the film, and once it is made, one that hands it over."""
-    name, kind, films = _FILMS[ending], KINDS[ending], _films()
+def _drawn(outcome: Outcome, ending: str, dark: bool, report: Callable[[float, str], None]) -> bytes | None:
+    """A film, with reports of how far it is."""
+    return KINDS[ending].make(
+        outcome, Look(dark=dark), lambda done, of: report(done / of, f"frame {done} of {of}")
+    )
+
+
+def _key(prefix: str, outcome: Outcome, ending: str, dark: bool) -> str:
+    """Names a film. The configuration does not say whether the exact flow is shown: the address does."""
+    return f"{ending} {dark} {outcome.config} {share.link(prefix)}"
+
+
+def _offer(prefix: str, outcome: Outcome, ending: str, dark: bool, place: DeltaGenerator) -> bool:
+    """A button that hands a film over, or one that makes it, and whether that was pressed."""
+    kind, film = KINDS[ending], _films().find(_key(prefix, outcome, ending, dark))
     if ending == ".mp4" and find_spec("av") is None:
         place.caption("MP4 needs PyAV: pip install 'lflow[video]'")
-        return
-    # The configuration alone does not say whether the exact flow is shown: the address does.
-    key = f"{ending} {dark} {outcome.config} {share.link(prefix)}"
-    if key not in films:
-        if not place.button(f"Make the {name}", key=f"{prefix}-make{ending}"):
-            return
-        # Any press, also of this Stop, ends this run of the script, and with it the making.
-        report = progress(notice, f"{prefix}-stop{ending}", lambda: None)
-        films.get(
-            key,
-            lambda: kind.make(
-                outcome,
-                Look(dark=dark),
-                lambda done, of: report(done / of, f"frame {done} of {of}"),
-            ),
-        )
-        notice.empty()
-    film = films.find(key)
-    assert isinstance(film, bytes)
+        return False
+    if not isinstance(film, bytes):
+        return place.button(f"Make the {_FILMS[ending]}", key=f"{prefix}-make{ending}")
     place.download_button(
         f"{kind.title}, {len(film) / 1e6:.1f} MB",
         film,
@@ -109,3 +108,4 @@ def _film(
         key=f"{prefix}-take{ending}",
         on_click="ignore",
     )
+    return False
