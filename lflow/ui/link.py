@@ -15,7 +15,7 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Declared, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
-from lflow.ui import keys, racing, single
+from lflow.ui import drawing, keys, racing, single
 from lflow.ui.keys import (
     DEFAULTS,
     DRAWING,
@@ -131,11 +131,7 @@ def energy_config(values: Settled) -> str:
 
 
 def drawing_config(text: str, ink: float) -> str:
-    """The configuration of a drawn energy; ValueError where nothing is drawn, or the text is no drawing."""
-    from lflow.ui import drawing
-
-    if not text:
-        raise ValueError('nothing is drawn yet: press "Draw a target" under the picture')
+    """The configuration of a drawn energy; ValueError where the text is no drawing."""
     points = drawing.points(drawing.decode(text), BOX)
     return as_json(POINTS, points=points, bandwidth=ink, bounds=BOX)
 
