@@ -9,7 +9,12 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-OPENINGS = {"home": "lflow.ui.home", "race": "lflow.ui.race_show", "lessons": "lflow.ui.lessons"}
+OPENINGS = {
+    "home": "lflow.ui.home",
+    "race": "lflow.ui.race_show",
+    "convergence": "lflow.ui.convergence",
+    "lessons": "lflow.ui.lessons",
+}
 
 
 def main(names: list[str]) -> int:

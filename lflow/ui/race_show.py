@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from lflow.paths import assets_dir
-from lflow.ui import player, race, racing
+from lflow.ui import player, race, racing, take
 from lflow.ui.controls import plain
 from lflow.ui.explain import number
 from lflow.ui.packing import pack
@@ -102,16 +102,15 @@ def _under_the_picture(asked: Race, lanes: Sequence[Parts], rows: Sequence[Row])
             )
     _table(rows)
     code_and_reasons({row.label: parts for row, parts in zip(rows, lanes, strict=True)}, asked.settings)
+    take.section(race.PREFIX, lambda: racing.outcome(asked, _store()))
 
 
 def words(asked: Race, rows: Sequence[Row]) -> str:
     """What was just seen: who came how near for the same gradients, and what they shared."""
     count = f"{asked.settings.num_chains:,} particles and {asked.settings.gradients:,} gradients each"
     known = [row for row in rows if row.over_floor is not None and not row.lost]
-    said = [f"With {count}, from the same start"]
-    said[0] += (
-        " and with the same noise." if asked.settings.same_noise else " and each with noise of its own."
-    )
+    noise = "with the same noise" if asked.settings.same_noise else "each with noise of its own"
+    said = [f"With {count}, from the same start and {noise}."]
     if known:
         order = sorted(known, key=lambda row: row.over_floor or 0.0)
         told = [f"{row.label} {number(row.over_floor or 0.0)}" for row in order]

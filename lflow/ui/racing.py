@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -149,10 +148,12 @@ def labels(lanes: Sequence[Parts]) -> list[str]:
         lambda _, lane: f" ({lane + 1})",
     ]
     for tell in told:
-        twice = {label for label, count in Counter(found).items() if count > 1}
+        more = [tell(parts, lane) for lane, parts in enumerate(lanes)]
+        same = [[k for k, label in enumerate(found) if label == mine] for mine in found]
+        # Only what differs among those that look the same tells them apart.
         found = [
-            label + (tell(parts, lane) if label in twice else "")
-            for lane, (label, parts) in enumerate(zip(found, lanes, strict=True))
+            mine + (more[lane] if len({more[k] for k in same[lane]}) > 1 else "")
+            for lane, mine in enumerate(found)
         ]
     return found
 

@@ -244,7 +244,7 @@ def _step_sizes(tracks: Sequence[Track]) -> Metric | None:
 
 
 def _traces(track: Track) -> Metric:
-    positions = track.result.positions
+    positions = track.result.positions[track.frames]
     chosen = range(min(_TRACED, positions.shape[1]))
     series = tuple(Series("", positions[:, k, 0].numpy(), 0, dash=k > 0) for k in chosen)
     return Metric("Traces", "x", series, help=f"The x of {len(chosen)} of the particles.")

@@ -14,6 +14,8 @@ PAGES = (
     ("home.py", "Home", ""),
     ("particle_lab.py", "Particle lab", "particle-lab"),
     ("race.py", "Race", "race"),
+    ("convergence.py", "Convergence", "convergence"),
+    ("anila.py", "AniLA", "anila"),
     ("lessons.py", "Lessons", "lessons"),
 )
 

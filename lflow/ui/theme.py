@@ -38,7 +38,7 @@ def shades(families: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _mixed(colour: str, end: str, share: float) -> str:
-    channels = ((int(text[k : k + 2], 16) for k in (1, 3, 5)) for text in (colour, end))
+    channels = ([int(text[k : k + 2], 16) for k in (1, 3, 5)] for text in (colour, end))
     return "#" + "".join(f"{round(a + (b - a) * share):02X}" for a, b in zip(*channels, strict=True))
 
 
