@@ -5,20 +5,23 @@ What is measured lies in lflow/papers/anila*.py; this module puts it on the page
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from lflow.papers.anila_laws import core, steep_share, variant_law
+from lflow.papers.anila_laws import BINS, core, steep_share, variant_law
 from lflow.papers.experiment import Record
 from lflow.samplers.anila import VARIANTS
 from lflow.ui import anila_controls as controls
-from lflow.ui import anila_cost, anila_edge_chart, anila_law_chart
+from lflow.ui import anila_cost, anila_edge_chart
 from lflow.ui import anila_read as read
 from lflow.ui import anila_style as style
 from lflow.ui import anila_words as words
 from lflow.ui.anila_charts import Axes, Curve, Level, curves
+from lflow.ui.anila_law_chart import PUBLISHED, along_a_line, panels
 from lflow.ui.anila_runs import (
     BUDGETS,
     COMPARED,
@@ -52,13 +55,10 @@ def _show_law(
 ) -> None:
     jobs = law_jobs(target, h, b, smooth, methods, seed)
     rows = read.law_rows(collect("anila-law", work, jobs))
-    drawn = anila_law_chart.panels(target.part, b, smooth, {row.method: row.histogram for row in rows})
-    for start in range(0, len(rows), 3):
-        for column, row in zip(st.columns(3, gap="medium"), rows[start : start + 3], strict=False):
-            with column:
-                st.markdown(f"**{style.title(row.method)}**  \n{_close(row)}")
-                alt = f"Density sampled by {style.inline(row.method)}, over e^f and {anila_law_chart.PUBLISHED}."
-                st.altair_chart(drawn[row.method], alt=f"{alt} {_close(row)}")
+    laws = along_a_line(target.part, b, smooth, methods)
+    drawn = panels(laws, {row.method: _in_pairs(row.histogram) for row in rows})
+    notes = {row.method: _close(row) for row in rows}
+    densities(drawn, notes)
     truth = variant_law(target.part, "truth", 1.0)
     near, floor = truth.mass(lambda x: core(x, target.part)), read.law_floor(target.part)
     _say(words.law(name, b, steep_share(target.part, b), rows, near, floor))
@@ -68,11 +68,27 @@ def _show_law(
     st.caption(words.settling(burn, FRAMES, gap, waits))
 
 
+def densities(drawn: Mapping[str, Any], notes: Mapping[str, str]) -> None:
+    """The charts in rows of three, each under its name and a note."""
+    methods = list(drawn)
+    for start in range(0, len(methods), 3):
+        for column, method in zip(st.columns(3, gap="medium"), methods[start : start + 3], strict=False):
+            with column:
+                st.markdown(f"**{style.title(method)}**  \n:small[{notes[method]}]")
+                alt = f"Density that {style.inline(method)} sampled, under e^f and {PUBLISHED}."
+                st.altair_chart(drawn[method], alt=f"{alt} {notes[method]}")
+
+
+def _in_pairs(histogram: list[float] | None) -> Any:
+    """Two cells in one: what is left is the shape, and half of the noise."""
+    return None if histogram is None else np.reshape(histogram, (BINS // 2, 2)).mean(1)
+
+
 def _close(row: read.LawRow) -> str:
     if row.kl_truth is None or row.kl_own is None:
-        return ":small[chains were lost]"
+        return "chains were lost"
     own = "" if row.kl_own == row.kl_truth else f", to its own law {number(row.kl_own)}"
-    return f":small[KL to e^f {number(row.kl_truth)}{own}]"
+    return f"KL to e^f {number(row.kl_truth)}{own}"
 
 
 def _law_table(part: str, name: str, rows: Sequence[read.LawRow], near: float, floor: float) -> None:
@@ -134,7 +150,9 @@ def _show_bias(name: str, target: Target, b: float, gradients: int) -> None:
     tuned, reported = _records(name, target)
     rows, floor = read.bias_rows(tuned, reported, gradients), read.floor(reported)
     lines = [_over_b([row for row in rows if row.method == method]) for method in VARIANTS]
-    across = [Level(r.method, r.w2.mean, r.w2.low, r.w2.high) for r in rows if r.method in ("ula", "mala") and r.w2]
+    across = [
+        Level(r.method, r.w2.mean, r.w2.low, r.w2.high) for r in rows if r.method in ("ula", "mala") and r.w2
+    ]
     across.append(Level("exact", floor.mean, floor.low, floor.high))
     axes = Axes(
         "threshold b (log, falling: towards ULA on the left)",
@@ -151,8 +169,10 @@ def _show_bias(name: str, target: Target, b: float, gradients: int) -> None:
     _bias_table(read.at_threshold(rows, b), floor, b)
     st.caption(
         f"{gradients:,} gradients a particle, 2,000 particles from 2·N(0, I). Each point with the best of "
-        f"{len(target.steps)} step sizes, chosen by a seed of its own; five other seeds, the band from the lowest "
-        f"to the highest. {_about_distance(target)} The dotted line is b = {number(b)}, of the thresholds that ran "
+        f"{len(target.steps)} step sizes, chosen by a seed of its own; five other seeds, the band from the "
+        "lowest "
+        f"to the highest. {_about_distance(target)} The dotted line is b = {number(b)}, of the thresholds "
+        "that ran "
         "the nearest to yours."
     )
 
@@ -219,8 +239,10 @@ def _show_edge(b: float, start: float) -> None:
     st.altair_chart(curves(found, [Level("exact", 1.0, 1.0, 1.0)], axes), alt=_second_in_words(found))
     _say(words.diverging(rows, start, b))
     st.caption(
-        "100 chains a step size and seed, five seeds; bands from the lowest to the highest. A chain is lost when it "
-        "overflows or is seen beyond 1,000 widths of the picture. The accept step and MALA can keep a chain by "
+        "100 chains a step size and seed, five seeds; bands from the lowest to the highest. A chain is "
+        "lost when it "
+        "overflows or is seen beyond 1,000 widths of the picture. The accept step and MALA can keep a "
+        "chain by "
         "refusing every move."
     )
 
@@ -264,9 +286,11 @@ def _show_cost(name: str, target: Target, b: float) -> None:
     _say(said)
     _cost_table(by_gradients[BUDGETS[-1]], shipped["ratios"][name], reached)
     st.caption(
-        f"Time: medians of {shipped['repetitions']} turns, each over ULA's turn beside it, {shipped['chains']:,} "
+        f"Time: medians of {shipped['repetitions']} turns, each over ULA's turn beside it, "
+        f"{shipped['chains']:,} "
         f"particles, one thread, torch {shipped['torch']}, on {shipped['date']}, by `{shipped['command']}`. "
-        f"Distances at b = {number(b)} as in {controls.BIAS}: five seeds, the best step for each number of gradients."
+        f"Distances at b = {number(b)} as in {controls.BIAS}: five seeds, the best step for each number of "
+        "gradients."
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lflow.papers import anila, anila_edge
 from lflow.papers.anila_laws import TUNING_SEED, mean_slope
@@ -96,9 +95,10 @@ def law_jobs(
 ) -> list[Job]:
     """A run of each method at one step size and threshold."""
     burn, _ = burn_in(target, h, b)
-    place = {"part": target.part, "h": h, "b": b, "burn": burn, "gap": max(10, burn // 20), "smooth": smooth}
+    gap = max(10, burn // 20)
+    place = {"part": target.part, "h": h, "b": b, "burn": burn, "gap": gap, "smooth": smooth}
     return [
-        _job({**place, "method": method, "seed": seed, "chains": LAW_CHAINS}, burn + FRAMES * place["gap"])
+        _job({**place, "method": method, "seed": seed, "chains": LAW_CHAINS}, burn + FRAMES * gap)
         for method in methods
     ]
 

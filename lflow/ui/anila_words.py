@@ -44,7 +44,8 @@ def law(
 ) -> list[str]:
     """What the densities show. steep: the share of the target where |∇U| > b."""
     said = [
-        f"On {WHERE[name]} the gradient is above b = {number(b)} in {_percent(steep)} of the target: there the step "
+        f"On {WHERE[name]} the gradient is above b = {number(b)} in {_percent(steep)} of the target: there "
+        "the step "
         "shrinks." + (" Almost nowhere: every variant is close to ULA." if steep < 0.02 else "")
     ]
     lost = [row.method for row in rows if row.core is None]
@@ -68,7 +69,8 @@ def _published(name: str, row: LawRow, core_truth: float, floor: float) -> str:
     share = 100 * (row.core / core_truth - 1)
     own = 100 * (row.core_own / core_truth - 1)
     text = (
-        f"**As published**, the mass within {NEAR[name]} is {number(row.core)}, and e^f has {number(core_truth)}: "
+        f"**As published**, the mass within {NEAR[name]} is {number(row.core)}, and e^f has "
+        f"{number(core_truth)}: "
         f"{abs(share):.0f} % too {'little' if share < 0 else 'much'} (its closed form says {own:+.0f} %)."
     )
     if row.kl_truth <= _AS_GOOD * floor:
@@ -174,9 +176,10 @@ def _at_this_b(b: float, at: dict[str, BiasRow], ula: BiasRow, floor: Spread) ->
         if row.w2 is None:
             told.append(f"{inline(row.method)} loses chains with every step tried")
         else:
-            told.append(f"{inline(row.method)} {number(row.w2.mean / ula.w2.mean)} times")
+            told.append(f"{inline(row.method)} {number(row.w2.mean / ula.w2.mean)}")
     return (
-        f"At b = {number(b)}, over ULA's distance: {join(told)}. ULA itself is at {number(ula.w2.mean / floor.mean)} "
+        f"At b = {number(b)}, distance over ULA's: {join(told)}. ULA itself is at "
+        f"{number(ula.w2.mean / floor.mean)} "
         "times the floor of exact samples."
     )
 
@@ -195,8 +198,10 @@ def diverging(rows: Sequence[EdgeRow], start: float, b: float) -> list[str]:
     """Who loses chains, from where, and how right the others are."""
     at = {row.method: row for row in rows}
     said = [
-        f"Chains start at {number(start)}·N(0, 1). ULA throws a chain at x outward where h > 1/(2x²): no step is "
-        f"stable everywhere. At h = {number(edge(2 * start))} that holds beyond |x| = {number(2 * start)}, where "
+        f"Chains start at {number(start)}·N(0, 1). ULA throws a chain at x outward where h > 1/(2x²): no "
+        "step is "
+        f"stable everywhere. At h = {number(edge(2 * start))} that holds beyond |x| = {number(2 * start)}, "
+        "where "
         "4.6 % of the chains start."
     ]
     if "ula" in at:
@@ -228,7 +233,8 @@ def _bias_of_the_tamed(at: dict[str, EdgeRow], keepers: Sequence[str], b: float)
     if told:
         h = at[tamed[0][0]].sizes[-1]
         said.append(
-            f"Stability is bought with bias: at h = {number(h)}, b = {number(b)}, E x² over the target's is {join(told)}."
+            f"Stability is bought with bias: at h = {number(h)}, b = {number(b)}, E x² over the target's: "
+            f"{join(told)}."
         )
     accept = at.get("metropolis")
     if accept and all(found is not None for found in accept.second):
@@ -260,15 +266,18 @@ def cost(
 ) -> list[str]:
     """What a correction or an accept step costs, and whether it pays."""
     said = [
-        f"On {WHERE[name]} the correction takes a Hessian-vector product: a step of {number(ratios['corrected'])} "
-        f"times ULA's time, and two gradients' worth of the budget. The accept step takes {number(ratios['metropolis'])} "
+        f"On {WHERE[name]} the correction takes a Hessian-vector product: a step of "
+        f"{number(ratios['corrected'])} "
+        "times ULA's time, and two gradients' worth of the budget. The accept step takes "
+        f"{number(ratios['metropolis'])} "
         f"times (as published {number(ratios['paper'])}), for the energy and both densities."
     ]
     soon = [method for method, found in reached.items() if found is not None]
     if not soon:
         return [
             *said,
-            f"At b = {number(b)} nobody comes within twice the floor of exact samples in {BUDGETS[-1]:,} gradients.",
+            f"At b = {number(b)} nobody comes within twice the floor of exact samples in {BUDGETS[-1]:,} "
+            "gradients.",
         ]
     least = min(found for found in reached.values() if found is not None)
     first = [inline(method) for method in soon if reached[method] == least]
