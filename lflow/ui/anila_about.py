@@ -1,4 +1,4 @@
-"""What the page AniLA says whatever its controls are: three names, what is wrong, what is good, where next."""
+"""What the page AniLA says whatever its controls are: three names, what is wrong, where next."""
 
 from __future__ import annotations
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import streamlit as st
 
-from lflow.spec import CONFIG_VERSION, Parameter
+from lflow.spec import CONFIG_VERSION, Parameter, parameters
 from lflow.ui.anila_runs import BUDGETS, EDGE_START, EDGE_THRESHOLD, SHOWN, TARGETS, Target
 from lflow.ui.controls import is_hidden, parameter_control, remember_default
+from lflow.ui.request import RaceSettings
 from lflow.ui.tools import SEED, PageState
 
 PREFIX = "anila"
-LAW, BIAS, EDGE, COST = "The law", "Bias and b", "Where ULA diverges", "What it costs"
+CLOUDS, LAW, BIAS, EDGE, COST = "The clouds", "The law", "Bias and b", "Where ULA diverges", "What it costs"
 VARIANTS = {
     "all": SHOWN,
     "as published": ("ula", "paper"),
     "as coded": ("ula", "toy_code", "flowers_code"),
     "corrected": ("ula", "corrected", "metropolis"),
 }
-VIEW = Parameter("view", LAW, choices=(LAW, BIAS, EDGE, COST), help="what the page shows")
+VIEW = Parameter("view", CLOUDS, choices=(CLOUDS, LAW, BIAS, EDGE, COST), help="what the page shows")
 TARGET = Parameter(
     "target", "rings", choices=tuple(TARGETS), help="U is known: four rings, N(0,1), two modes, x⁴"
 )
@@ -29,6 +31,7 @@ SMOOTH = Parameter("smooth", False, help="γ = 1/√(1 + |∇U|²/b²), which ha
 GRADIENTS = Parameter(
     "gradients", str(BUDGETS[-1]), choices=tuple(map(str, BUDGETS)), help="what each particle may spend"
 )
+SPEND = replace(next(p for p in parameters(RaceSettings) if p.name == "gradients"), name="spend")
 EDGE_B = Parameter(
     "edge_b",
     EDGE_THRESHOLD,
@@ -66,7 +69,7 @@ def _step_size(name: str) -> Parameter:
 def known_keys() -> dict[str, Parameter]:
     """What a link to the page may set, without the prefix."""
     version, hide = Parameter("version", CONFIG_VERSION, 0, 1_000_000), Parameter("hide", "", high=400)
-    own = [VIEW, TARGET, WHICH, SMOOTH, GRADIENTS, EDGE_B, START, SEED, version, hide]
+    own = [VIEW, TARGET, WHICH, SMOOTH, GRADIENTS, SPEND, EDGE_B, START, SEED, version, hide]
     own += [make(name) for name in TARGETS for make in (_threshold, _step_size)]
     return {parameter.name: parameter for parameter in own}
 

@@ -38,7 +38,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class LawRow:
-    """A method's run beside its closed form (`_own`, as h → 0); what is measured is None where chains were lost."""
+    """A method's run beside its closed form (`_own`, as h → 0). None where chains were lost."""
 
     method: str
     variance: float | None
@@ -157,9 +157,10 @@ def best_threshold(rows: Sequence[BiasRow], method: str) -> BiasRow | None:
 
 @dataclass(frozen=True)
 class EdgeRow:
-    """A method on the quartic: the share of chains lost at each step size, and E x² of the others over the truth.
+    """A method on the quartic: the share of chains lost at each step size, and E x² of the others over e^f's.
 
-    None where no seed has a chain left."""
+    The latter is None where a seed has no chain left.
+    """
 
     method: str
     sizes: tuple[float, ...]

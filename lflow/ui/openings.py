@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-OPENINGS = {"home": "lflow.ui.home", "race": "lflow.ui.race_show"}
+OPENINGS = {"home": "lflow.ui.home", "race": "lflow.ui.race_show", "anila": "lflow.ui.anila"}
 
 
 def main(names: list[str]) -> int:
