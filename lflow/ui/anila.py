@@ -74,10 +74,12 @@ def _show_law(
 
 
 def densities(drawn: Mapping[str, Any], notes: Mapping[str, str]) -> None:
-    """The charts in rows of three, each under its name and a note."""
+    """The charts in rows of three (of two, where there are four), each under its name and a note."""
     methods = list(drawn)
-    for start in range(0, len(methods), 3):
-        for column, method in zip(st.columns(3, gap="medium"), methods[start : start + 3], strict=False):
+    wide = 2 if len(methods) == 4 else 3
+    for start in range(0, len(methods), wide):
+        columns = st.columns(wide, gap="medium")
+        for column, method in zip(columns, methods[start : start + wide], strict=False):
             with column:
                 st.markdown(f"**{style.title(method)}**  \n:small[{notes[method]}]")
                 alt = f"Density that {style.inline(method)} sampled, under e^f and {PUBLISHED}."
@@ -128,4 +130,5 @@ def build() -> None:
     ship(lambda line: print(line, end="\r", flush=True))
     anila_cost.ship()
     default = str(controls.TARGET.default)
-    anila_clouds.build(default, TARGETS[default].b, TARGETS[default].h)
+    target = TARGETS[default]
+    anila_clouds.build(default, target.b, target.h, int(controls.SPEND.default))

@@ -1,4 +1,4 @@
-"""The view "The clouds" of the page AniLA: ULA, the step as published and the corrected one, in lockstep.
+"""The view "The clouds" of the page AniLA: ULA, the step as published and the corrected ones, in lockstep.
 
 From the same start, with the same noise, at equal gradients; under them the density of the very runs shown.
 """
@@ -28,8 +28,8 @@ from lflow.ui.scene import Track
 from lflow.ui.stage import Stage
 from lflow.ui.store import Store
 
-METHODS = ("ula", "paper", "corrected")
-CHAINS, GRADIENTS = 800, 300
+METHODS = ("ula", "paper", "corrected", "metropolis")
+CHAINS = 600
 ENERGIES = {
     "rings": as_json("rings"),
     "gaussian": as_json("gaussian"),
@@ -54,7 +54,7 @@ class Seen(NamedTuple):
 
 
 def race(name: str, b: float, h: float, gradients: int, seed: int) -> Race:
-    """The three runs as a race."""
+    """The runs as a race."""
     rule = as_json("constant", step_size=h)
     lanes = [Lane(as_json("ula"), rule)]
     lanes += [Lane(as_json("anila", variant=each, threshold=b), rule) for each in METHODS[1:]]
@@ -114,10 +114,10 @@ def _opening_files() -> tuple[Path, Path]:
     return folder / "clouds.lfp", folder / "clouds.json"
 
 
-def build(name: str, b: float, h: float) -> None:
+def build(name: str, b: float, h: float, gradients: int) -> None:
     """Compute and write the clouds that the page opens on."""
     scene_file, numbers_file = _opening_files()
-    asked = race(name, b, h, GRADIENTS, 0)
+    asked = race(name, b, h, gradients, 0)
     payload, seen = _compute(asked, name, b, Store(16), None)
     scene_file.parent.mkdir(exist_ok=True)
     scene_file.write_bytes(payload)

@@ -24,7 +24,7 @@ VARIANTS = {
 }
 VIEW = Parameter("view", CLOUDS, choices=(CLOUDS, LAW, BIAS, EDGE, COST), help="what the page shows")
 TARGET = Parameter(
-    "target", "rings", choices=tuple(TARGETS), help="U is known: four rings, N(0,1), two modes, x⁴"
+    "target", "gaussian", choices=tuple(TARGETS), help="U is known: four rings, N(0,1), two modes, x⁴"
 )
 WHICH = Parameter("variants", "all", choices=tuple(VARIANTS), help="which variants run, beside ULA")
 SMOOTH = Parameter("smooth", False, help="γ = 1/√(1 + |∇U|²/b²), which has no kink at |∇U| = b")
