@@ -26,7 +26,7 @@ function layoutPlayer(player) {
   player.theme = readTheme(root);
   root.classList.toggle("dark", player.theme.dark);
   const narrow = width < NARROW;
-  const beside = width >= WIDE && charts.length > 0;
+  const beside = width >= WIDE && charts.length > 0 && panels.length !== 3; // three in a row take all the width
   root.classList.toggle("narrow", narrow);
   root.classList.toggle("beside", beside);
   const shape = panelShape(scene.bounds, switches.marginals, narrow);
@@ -39,6 +39,7 @@ function layoutPlayer(player) {
   for (const panel of panels) {
     layoutPanel(panel, scene, player.theme, shape, side, switches.marginals);
     reserveCaption(panel);
+    if (hasProposals(scene)) reserveReading(panel);
   }
   showSettings(player.controls, scene, player);
   layoutMetrics(player, beside ? width - cloudsWidth - 2 * GAP : width, beside);

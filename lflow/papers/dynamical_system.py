@@ -52,7 +52,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     for seed in range(seeds):
         for method in VARIANCE:
             for h in (0.1, 0.25, 0.5):
-                add(30 / h * _sampler(method).gradients_per_step, "variance", method, seed, h=h)
+                add(30 / h * make_sampler(method).gradients_per_step, "variance", method, seed, h=h)
     for seed in (*TUNING_SEEDS, *range(seeds)):
         for method in METHODS:
             for h in sizes:
@@ -66,13 +66,15 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     return found
 
 
-def _sampler(method: str) -> Sampler:
+def make_sampler(method: str, exact: bool = False) -> Sampler:
+    """The sampler of a method; the implicit step solved in three gradients, or as exactly as it comes."""
     if method == WRONG:
         return IndependentMidpoint()
-    return samplers.get(method, **({"num_inner": INNER} if method == "proximal" else {}))
+    return samplers.get(method, **({"num_inner": INNER} if method == "proximal" and not exact else {}))
 
 
-def _mirrored(x: Tensor) -> Tensor:
+def mirrored(x: Tensor) -> Tensor:
+    """The values of even chains and their mirror images, (2n,)."""
     # The energy and the start are even: a chain from -x with the noise -ξ is the mirror image of this one.
     return torch.cat([x.flatten(), -x.flatten()])
 
@@ -81,7 +83,7 @@ def work(config: Config) -> Findings:
     """One run."""
     if config["method"] == "exact":
         _, law = target()
-        return {"w2": law.w2(_mirrored(law.draw(config["chains"], 10_000 + config["seed"])))}
+        return {"w2": law.w2(mirrored(law.draw(config["chains"], 10_000 + config["seed"])))}
     return {"variance": _variance, "budget": _budget, "decay": _decay}[config["part"]](config)
 
 
@@ -89,7 +91,7 @@ def _variance(config: Config) -> Findings:
     """The mean square over ten frames 2/h steps apart, after 10/h steps from N(0,1); None if one was lost."""
     h, start = config["h"], torch.Generator().manual_seed(config["seed"])
     gap = round(2 / h)
-    sampler = samplers.get("proximal") if config["method"] == "proximal" else _sampler(config["method"])
+    sampler = make_sampler(config["method"], exact=True)
     result = simulate(
         get_energy("gaussian", dim=1),
         sampler,
@@ -108,7 +110,7 @@ def _variance(config: Config) -> Findings:
 def _budget(config: Config) -> Findings:
     """W2 of the last iterate that each number of gradients pays for; infinite (None) if a chain was lost."""
     energy, law = target()
-    sampler, budgets = _sampler(config["method"]), config["budgets"]
+    sampler, budgets = make_sampler(config["method"]), config["budgets"]
     per_step, first = sampler.gradients_per_step, sampler.start_gradients
     result = simulate(
         energy,
@@ -123,13 +125,13 @@ def _budget(config: Config) -> Findings:
     if (result.diverged | result.escaped).any():
         return {"w2": [None] * len(budgets)}
     frames = [(budget - first) // per_step for budget in budgets]
-    return {"w2": [law.w2(_mirrored(result.positions[frame])) for frame in frames]}
+    return {"w2": [law.w2(mirrored(result.positions[frame])) for frame in frames]}
 
 
 def _decay(config: Config) -> Findings:
     """W2 along a run with constant or falling steps, at gradient counts that grow geometrically."""
     energy, law = target()
-    sampler = _sampler(config["method"])
+    sampler = make_sampler(config["method"])
     per_step = sampler.gradients_per_step
     parts = config["decay"] if config["rule"] == "polynomial" else {"step_size": config["decay"]["step_size"]}
     rule = steps.get(config["rule"], **parts)
@@ -149,7 +151,7 @@ def _decay(config: Config) -> Findings:
     lost = bool((result.diverged | result.escaped).any())
     return {
         "gradients": [int(taken[frame]) for frame in frames],
-        "w2": [None if lost else law.w2(_mirrored(result.positions[frame])) for frame in frames],
+        "w2": [None if lost else law.w2(mirrored(result.positions[frame])) for frame in frames],
     }
 
 

@@ -126,6 +126,18 @@ def last(xs: Sequence[float], level: Sequence[float]) -> tuple[float, float]:
     return drawn[-1] if drawn else (xs[-1], math.nan)
 
 
+def moved_apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Rising heights, moved as little as it takes to lie `gap` apart, and none below zero."""
+    blocks: list[list[float]] = []  # lowest place and number of labels that touch, from the bottom
+    for place, height in enumerate(heights):
+        blocks.append([height - place * gap, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (low, many), (high, more) = blocks[-2:]
+            blocks[-2:] = [[(low * many + high * more) / (many + more), many + more]]
+    bottoms = [max(bottom, 0.0) for bottom, count in blocks for _ in range(int(count))]
+    return [bottom + place * gap for place, bottom in enumerate(bottoms)]
+
+
 def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, str]], gap: float = 0.055) -> None:
     """Name lines to the right of the axes: (x, y, text, colour) of each end, moved apart where they crowd.
 
@@ -137,14 +149,7 @@ def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, str]], gap: fl
         ((*to_axes.transform((x, y)), text, shade) for x, y, text, shade in ends if not math.isnan(y)),
         key=lambda e: e[1],
     )
-    blocks: list[list[float]] = []  # lowest place and number of labels that touch, from the bottom
-    for place, end in enumerate(found):
-        blocks.append([float(end[1]) - place * gap, 1])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (low, many), (high, more) = blocks[-2:]
-            blocks[-2:] = [[(low * many + high * more) / (many + more), many + more]]
-    bottoms = [max(bottom, 0.0) for bottom, count in blocks for _ in range(int(count))]
-    heights = [bottom + place * gap for place, bottom in enumerate(bottoms)]
+    heights = moved_apart([float(end[1]) for end in found], gap)
     for (x, y, text, shade), height in zip(found, heights, strict=True):
         arrow = {"arrowstyle": "-", "color": shade, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2}
         arrow["relpos"] = (0.0, 0.5)

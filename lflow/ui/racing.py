@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -149,10 +148,12 @@ def labels(lanes: Sequence[Parts]) -> list[str]:
         lambda _, lane: f" ({lane + 1})",
     ]
     for tell in told:
-        twice = {label for label, count in Counter(found).items() if count > 1}
+        more = [tell(parts, lane) for lane, parts in enumerate(lanes)]
+        same = [[k for k, label in enumerate(found) if label == mine] for mine in found]
+        # Only what differs among those that look the same tells them apart.
         found = [
-            label + (tell(parts, lane) if label in twice else "")
-            for lane, (label, parts) in enumerate(zip(found, lanes, strict=True))
+            mine + (more[lane] if len({more[k] for k in same[lane]}) > 1 else "")
+            for lane, mine in enumerate(found)
         ]
     return found
 
@@ -163,9 +164,9 @@ def _sampler_label(parts: Parts) -> str:
     return parts.sampler.title
 
 
-def make_scene(race: Race, tracks: Sequence[Track], can_place: bool = False) -> Scene:
+def make_scene(race: Race, tracks: Sequence[Track], interactive: bool = False) -> Scene:
     """What the player shows of a race that was run: a panel a lane, and gradients for a clock."""
-    return make_race_scene(tracks, gradient_counts(race.settings), "gradient", can_place)
+    return make_race_scene(tracks, gradient_counts(race.settings), "gradient", interactive)
 
 
 def table(race: Race, tracks: Sequence[Track], store: Store) -> list[Row]:

@@ -177,7 +177,7 @@ class Race:
         """OverBudget if the race is too large for a page; what is allowed are gradients."""
         asked = sum(request.work(request.parts()) for request in self.requests())
         if asked > BUDGET:
-            allowed = int(self.settings.gradients * BUDGET / asked)
+            allowed = int(0.99 * self.settings.gradients * BUDGET / asked)  # whole steps round up and down
             raise OverBudget(asked / BUDGET, max(2, allowed), "gradients")
 
 

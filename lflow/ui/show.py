@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import altair as alt
 import numpy as np
@@ -14,12 +15,11 @@ from torch import Tensor
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
 from lflow.samplers import get_class, names
-from lflow.ui import explain, lab, player
+from lflow.ui import explain, lab, single, take
 from lflow.ui.controls import plain
-from lflow.ui.packing import pack
-from lflow.ui.program import file_name, python_code
+from lflow.ui.packing import Scene, pack
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
-from lflow.ui.run import flow_density, has_flow, record_every, run
+from lflow.ui.run import flow_density, has_flow, run
 from lflow.ui.scene import distances, make_scene
 from lflow.ui.stage import Stage, set_control
 from lflow.ui.store import Store
@@ -27,7 +27,7 @@ from lflow.ui.theme import FAMILY_COLOURS, family_of
 from lflow.ui.truth import Truth, find_truth
 from lflow.ui.under import code_and_reasons
 
-STAGE = Stage(lab.PREFIX)
+STAGE = Stage(lab.PREFIX, lab.CHOOSER.start_at, lab.CHOOSER.take_drawing)
 
 
 @st.cache_resource
@@ -55,10 +55,8 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         flow_wanted = with_flow and has_flow(parts, settings)
         away = distances_of.get(request.key, lambda: distances(result, truth))
         flow, flow_refused = _flow(request, parts, result) if flow_wanted else (None, "")
-        payload = payloads.get(
-            f"{request.key} {flow is not None}",
-            lambda: pack(make_scene(parts, settings, result, truth, away, flow)),
-        )
+        scene = partial(make_scene, parts, settings, result, truth, away, flow)
+        payload = payloads.get(f"{request.key} {flow is not None}", lambda: pack(scene()))
     except OverBudget as error:
         STAGE.over_budget(
             error, lab.key("num_steps"), lambda few: run_and_play(_shortened(request, few), with_flow)
@@ -68,7 +66,7 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         STAGE.refused(error)
         return
     notice.empty()
-    STAGE.play(payload, on_place=_place)
+    STAGE.play(payload)
     if truth.unknown:
         st.caption(f"There is no target to compare with: {plain(truth.unknown)}.")
     if flow_refused:
@@ -79,7 +77,7 @@ def run_and_play(request: Request, with_flow: bool) -> None:
             "The exact flow is the overdamped one: it needs T > 0, a rule of time alone, and a sampler that "
             f"follows it ({followers})."
         )
-    _under_the_picture(request, parts, result, truth, None if away is None else away[-1])
+    _under_the_picture(request, parts, result, truth, None if away is None else away[-1], scene)
 
 
 def _shortened(request: Request, num_steps: int) -> Request:
@@ -95,14 +93,13 @@ def _flow(request: Request, parts: Parts, result: Result) -> tuple[Tensor | None
         return None, str(error)
 
 
-def _place() -> None:
-    point = player.placed(STAGE.player)
-    if point is not None:
-        lab.CHOOSER.start_at(*point)
-
-
 def _under_the_picture(
-    request: Request, parts: Parts, result: Result, truth: Truth, last: float | None
+    request: Request,
+    parts: Parts,
+    result: Result,
+    truth: Truth,
+    last: float | None,
+    scene: Callable[[], Scene],
 ) -> None:
     words, more = st.columns([4, 1], vertical_alignment="center")
     words.markdown(explain.summary(parts, result, last, truth))
@@ -114,8 +111,7 @@ def _under_the_picture(
     _numbers(request, parts, result, last, truth)
     code_and_reasons({parts.sampler.title: parts}, request.settings)
     _forgetting(parts, result)
-    with st.expander("Take it with you"):
-        _downloads(request, result)
+    take.section(lab.PREFIX, lambda: single.taken(request, result, scene))
 
 
 def _numbers(request: Request, parts: Parts, result: Result, last: float | None, truth: Truth) -> None:
@@ -198,28 +194,3 @@ def _autocorrelation(parts: Parts, result: Result) -> None:
         else "Within half of the run the particles have not forgotten where they were."
     )
     st.caption(f"{said} From the second half of the run, all particles together.")
-
-
-def _downloads(request: Request, result: Result) -> None:
-    name = file_name(request)
-    left, right, _ = st.columns([1, 1, 3])
-    left.download_button(
-        "These frames (NPZ)", lambda: _npz(request, result), f"{name}.npz", on_click="ignore"
-    )
-    right.download_button("Last frame (CSV)", lambda: _csv(result), f"{name}.csv", on_click="ignore")
-    st.markdown("The same arrays, from Python:")
-    st.code(python_code(request, record_every(request.settings)), language="python")
-
-
-def _npz(request: Request, result: Result) -> bytes:
-    buffer = io.BytesIO()
-    names = ("positions", "steps", "gradient_evaluations", "acceptance", "step_sizes", "diverged", "escaped")
-    arrays = {name: getattr(result, name).numpy() for name in names}
-    np.savez_compressed(buffer, allow_pickle=False, request=np.array(request.key), **arrays)
-    return buffer.getvalue()
-
-
-def _csv(result: Result) -> bytes:
-    x, y = result.positions[-1].T.numpy()
-    table = {"x": x, "y": y, "diverged": result.diverged.numpy(), "escaped": result.escaped.numpy()}
-    return pd.DataFrame(table).to_csv(index_label="particle").encode()

@@ -86,6 +86,7 @@ class PageState:
 
     def _reset(self) -> None:
         self.forget_refusals()
+        st.query_params.pop(self.key("drawing"), None)  # the one value that no widget keeps
         reset(self.prefix, keep=[self.key("seed")])
         self.changed()
 

@@ -1,0 +1,72 @@
+"""The page of convergence: four views of one question, each opening on runs that are shipped.
+
+A view is a module with its controls, the runs that a choice takes, and what it shows of them. Knows nothing of
+what they measure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from lflow.ui import convergence_bias, convergence_flow, convergence_last, convergence_map, study
+from lflow.ui.controls import plain
+from lflow.ui.convergence_controls import (
+    Control,
+    choose_view,
+    follow_link,
+    forget_defaults,
+    key,
+    named,
+    reset_view,
+)
+
+VIEWS: dict[str, Any] = {
+    view.NAME: view for view in (convergence_bias, convergence_last, convergence_flow, convergence_map)
+}
+VIEW = named("view", {name: view.TITLE for name, view in VIEWS.items()}, convergence_bias.NAME)
+COMMAND = "python -m lflow paper dynamical-system"
+
+
+def known() -> dict[str, Control]:
+    """Every key that a link to the page may set."""
+    return {
+        key(each.parameter.name): each for each in (VIEW, *(c for v in VIEWS.values() for c in v.CONTROLS))
+    }
+
+
+def show(page: str) -> None:
+    """The page."""
+    refused = follow_link(page, known())
+    st.title("Step size and convergence")
+    question = st.empty()
+    if refused:
+        st.warning("\n\n".join(plain(sentence) for sentence in refused))
+    view = VIEWS[choose_view(VIEW, "View")]
+    question.caption(view.QUESTION)
+    with st.container(key="picture-first-when-narrow"):
+        left, right = st.columns([1, 3.2], gap="medium")
+    with left:
+        forget_defaults()
+        choice = view.controls()
+        st.button("Reset", on_click=reset_view, type="tertiary", help="Every control of this view")
+    with right:
+        try:
+            jobs = choice.jobs()
+            view.show(choice, study.collect(view.STUDY, view.work, jobs))
+        except ValueError as error:
+            st.error(plain(f"{str(error)[:1].upper()}{str(error)[1:]}."))
+        with st.expander("What is measured"):
+            view.explain()
+        with st.expander("The full experiment"):
+            st.markdown(
+                "Karimi, Hsieh & Krause 2023 (arXiv 2210.13867), in numbers and a figure, from a terminal:"
+            )
+            st.code(COMMAND, language="bash")
+
+
+def build() -> None:
+    """Compute the runs that the views open on, and write them to assets/studies."""
+    for view in VIEWS.values():
+        study.ship(view.STUDY, view.work, view.Choice().jobs(), print)

@@ -1,0 +1,259 @@
+"""View "The flow beside it": the cloud against the continuous-time flow from the same law, window by window.
+
+Knows its controls, its runs, its charts and its words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from lflow import samplers
+from lflow.papers import pseudotrajectory
+from lflow.papers.experiment import Job, Record, mean_and_error, select
+from lflow.papers.pseudotrajectory import targets
+from lflow.spec import Parameter, parameters
+from lflow.steps import Polynomial
+from lflow.ui.controls import parameter_control
+from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, ink, looks, quiet
+from lflow.ui.convergence_controls import PREFIX, Control, choose, key, named, renamed, sampler_title
+
+NAME, TITLE, STUDY = "flow", "The flow beside it", "convergence-flow"
+QUESTION = "Does the cloud come ever closer to doing what the continuous-time flow would do?"
+work = pseudotrajectory.work
+SEEDS = 5
+CHAINS = 4000
+KINDS = {True: "constant steps", False: "falling steps"}
+
+_MOVERS = ("ula", "rmm", "ormm", "srk", "leimkuhler_matthews")
+_RULE = {parameter.name: parameter for parameter in parameters(Polynomial)}
+TARGET = named("flow_target", {name: each.title for name, each in targets().items()}, "pair")
+SAMPLER = named("flow_sampler", {name: sampler_title(name) for name in _MOVERS}, "ula")
+POWER = Control(renamed(_RULE["power"], "flow_power", 0.6, (0.0, 1.0)))
+# What suits a target depends on how curved it is: each has a step and a window of its own.
+STEPS = {
+    name: Control(renamed(_RULE["step_size"], f"flow_{name}_h", each.step_size, (0.01, each.step_size * 2)))
+    for name, each in targets().items()
+}
+WINDOWS = {
+    name: Control(
+        Parameter(
+            f"flow_{name}_window",
+            each.window,
+            0.01,
+            20.0,
+            log=True,
+            shown=(each.window / 4, each.window * 4),
+            help="T, how long the flow runs beside the cloud",
+        )
+    )
+    for name, each in targets().items()
+}
+CONTROLS = (TARGET, SAMPLER, POWER, *STEPS.values(), *WINDOWS.values())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is shown; as it comes, what the view opens on."""
+
+    target: str = "pair"
+    sampler: str = "ula"
+    step_size: float = 0.2
+    power: float = 0.6
+    window: float = 1.0
+
+    def jobs(self) -> list[Job]:
+        """The runs that it takes. ValueError where a window is longer than the run."""
+        rule = Polynomial(self.step_size, self.power, 10.0).config()
+        config = {
+            "target": self.target,
+            "sampler": self.sampler,
+            "rule": {name: value for name, value in rule.items() if name != "name"},
+            "window": WINDOWS[self.target].parameter.check(self.window),
+            "chains": CHAINS,
+        }
+        cost = samplers.get(self.sampler).gradients_per_step
+        found = [
+            Job({**config, "constant": constant, "seed": seed}, cost)
+            for constant in KINDS
+            for seed in range(SEEDS)
+        ]
+        _, times = pseudotrajectory.clock(found[-1].config)
+        pseudotrajectory.window_starts(times, self.window)
+        return found
+
+
+def controls() -> Choice:
+    """What the reader chooses."""
+    target = choose(TARGET, "Target")
+    sampler = choose(SAMPLER, "Sampler")
+    step, window = STEPS[target].parameter, WINDOWS[target].parameter
+    return Choice(
+        target,
+        sampler,
+        parameter_control(PREFIX, key(step.name), step, "First step h"),
+        parameter_control(PREFIX, key("flow_power"), POWER.parameter, "Power c of the fall"),
+        parameter_control(PREFIX, key(window.name), window, "Window T (units of time)"),
+    )
+
+
+@dataclass(frozen=True)
+class Course:
+    """The distance of each window over the seeds, what exact draws show, and the pictures of one seed."""
+
+    starts: list[float]
+    mean: list[float]
+    error: list[float]
+    floor: list[float]
+    pictures: list[dict[str, list[float]]]
+
+
+def courses(records: Sequence[Record]) -> dict[bool, Course]:
+    """The course of constant and of falling steps, where two seeds have ended and no chain was lost."""
+    found = {}
+    for constant in KINDS:
+        runs = select(records, constant=constant)
+        if len(runs) < 2 or any("lost" in each.found for each in runs):
+            continue
+        points = [
+            mean_and_error(values) for values in zip(*(each.found["distances"] for each in runs), strict=True)
+        ]
+        floors = zip(*(each.found["floor"] for each in runs), strict=True)
+        found[constant] = Course(
+            runs[0].found["starts"],
+            [point["mean"] for point in points],
+            [point["error"] for point in points],
+            [sum(values) / len(values) for values in floors],
+            runs[0].found["pictures"],
+        )
+    return found
+
+
+def show(choice: Choice, records: Sequence[Record]) -> None:
+    """The chart, the densities of the first and the last window, their words and their numbers."""
+    found = courses(records)
+    if any("lost" in record.found for record in records):
+        st.warning("Chains are lost at this step size, and there is nothing to compare: choose a smaller h.")
+    if not found:
+        return
+    floor = _floor(found)
+    x = (min(each.starts[0] for each in found.values()), max(each.starts[-1] for each in found.values()))
+    y = (floor / 2, 1.5 * max(max(each.mean) for each in found.values()))
+    axes = Axes(
+        "start t of the window, in time of the flow (log)",
+        "largest W2 to the flow in the window (log)",
+        x,
+        y,
+        decades(x),
+        decades(y),
+        room=0.18,
+        height=330,
+    )
+    words = say(choice, found)
+    drawn = [_curve(choice.sampler, constant, each) for constant, each in found.items()]
+    st.altair_chart(draw(axes, drawn, ([*x], [floor, floor], "exact draws")), alt=words, key=f"{STUDY}-chart")
+    st.markdown(words)
+    _densities(choice, found)
+    st.caption(
+        f"For each window the flow's density starts as the histogram of the cloud at t: {CHAINS:,} chains and "
+        f"their mirror images. Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line of exact "
+        "draws is what as many draws of the flow's own densities show."
+    )
+    with st.expander("The numbers"):
+        st.table(_table(found), alt="The distance of each window, for constant and for falling steps")
+
+
+def _floor(found: dict[bool, Course]) -> float:
+    floors = [level for each in found.values() for level in each.floor]
+    return sum(floors) / len(floors)
+
+
+def _curve(sampler: str, constant: bool, course: Course) -> Curve:
+    half = [BAND * error for error in course.error]
+    return Curve(
+        KINDS[constant],
+        Look(looks()[sampler].colour, (5, 3) if constant else (1, 0)),
+        course.starts,
+        course.mean,
+        [max(y - e, 1e-9) for y, e in zip(course.mean, half, strict=True)],
+        [y + e for y, e in zip(course.mean, half, strict=True)],
+        [False] * len(course.mean),
+    )
+
+
+def say(choice: Choice, found: dict[bool, Course]) -> str:
+    """What became of the distance from the first to the last window, in words."""
+    floor, told = _floor(found), []
+    for constant, course in found.items():
+        first, last = course.mean[0], course.mean[-1]
+        gap = BAND * (course.error[0] ** 2 + course.error[-1] ** 2) ** 0.5
+        verb = "falls" if first - last > gap else "rises" if last - first > gap else "stays"
+        told.append(
+            f"Under **{KINDS[constant]}** the distance {verb}: {first:.3f} from t = {course.starts[0]:.2g}, "
+            f"{last:.3f} from t = {course.starts[-1]:.3g}, {last / floor:.1f} times what exact draws show."
+        )
+    on, steps = targets()[choice.target].title, f"h = {choice.step_size:g}, c = {choice.power:g}"
+    return f"{sampler_title(choice.sampler)} on {on}, {steps}, windows of T = {choice.window:g}. {' '.join(told)}"
+
+
+def _densities(choice: Choice, found: dict[bool, Course]) -> None:
+    panels = [
+        (constant, place, course)
+        for constant, course in found.items()
+        for place, course in ((0, course), (-1, course))
+    ]
+    for column, (constant, place, course) in zip(st.columns(len(panels)), panels, strict=True):
+        end = course.starts[place] + choice.window
+        column.markdown(f":small[{KINDS[constant].capitalize()}, t = {end:.3g}]")
+        column.altair_chart(
+            _density(choice.sampler, course.pictures[place]),
+            alt=f"Density of the cloud and of the flow at t = {end:.3g} under {KINDS[constant]}",
+            key=f"{STUDY}-density-{constant}-{place}",
+        )
+    st.caption("Filled: the cloud at the end of the first and of the last window. Line: the flow.")
+
+
+def _density(sampler: str, picture: dict[str, list[float]]) -> alt.LayerChart:
+    rows = pd.DataFrame(picture)
+    rows = rows[(rows["cloud"] + rows["flow"]).gt(0.002)]
+    x = alt.X("points:Q", title="x", axis=alt.Axis(grid=False, tickCount=5))
+    y = alt.Y("cloud:Q", title=None, axis=None)
+    base: Any = alt.Chart(rows)
+    cloud = base.mark_area(interpolate="step", color=looks()[sampler].colour, opacity=0.45).encode(x, y)
+    flow = base.mark_line(color=ink(), strokeWidth=1.2).encode(x, y="flow:Q")
+    return alt.layer(cloud, flow).properties(height=120)
+
+
+def _table(found: dict[bool, Course]) -> pd.DataFrame:
+    rows = [
+        {
+            "steps": KINDS[constant].split()[0],
+            "window from t": f"{start:.3g}",
+            "distance": f"{mean:.4f} ± {error:.4f}",
+            "exact draws": f"{floor:.4f}",
+        }
+        for constant, course in found.items()
+        for start, mean, error, floor in zip(
+            course.starts, course.mean, course.error, course.floor, strict=True
+        )
+    ]
+    return pd.DataFrame(rows).set_index(["steps", "window from t"])
+
+
+def explain() -> None:
+    """What is measured, as equations, and what is proved."""
+    st.latex(
+        r"d(t) = \sup_{0 \le s \le T} W_2\big(\mathrm{law}(X_{t+s}),\ \Phi_s(\mathrm{law}(X_t))\big), "
+        r"\qquad \partial_s p = \nabla\!\cdot(p\,\nabla U) + \Delta p \ \text{ moves } \Phi_s"
+    )
+    st.markdown(
+        "A path of laws is an asymptotic pseudotrajectory of the flow if, for every T, d(t) goes to 0 as t "
+        "grows: over any window of fixed length it ends up doing what the flow does. Karimi, Hsieh & Krause "
+        "(arXiv 2210.13867) prove it of a family of schemes whose steps fall slowly enough, in the limit and "
+        "without a rate, and conclude that the last iterate converges to the target."
+    )

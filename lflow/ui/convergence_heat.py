@@ -1,0 +1,105 @@
+"""A heat map over two parameters, with crosses where chains are lost and a frame around the best cell.
+
+Knows cells and colours, and nothing of what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import plotly.graph_objects as go
+
+from lflow.ui.convergence_chart import decades, ink, quiet
+
+
+class Axis(Protocol):
+    """What is drawn of an axis."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def cells(self) -> tuple[float, ...]: ...
+
+
+class Heat(NamedTuple):
+    """A map: values and texts by row from below; None where there is no value."""
+
+    across: Axis
+    up: Axis
+    title: str
+    values: Sequence[Sequence[float | None]]
+    told: Sequence[Sequence[str]]
+    lost: Sequence[tuple[float, float]]
+    best: tuple[float, float] | None
+    log: bool
+
+
+def draw(heat: Heat) -> go.Figure:
+    """The figure. Its colours are the theme's own sequence, so that it follows light and dark."""
+    z = [[_coloured(value, heat.log) for value in row] for row in heat.values]
+    x, y = [f"{each:g}" for each in heat.across.cells], [f"{each:g}" for each in heat.up.cells]
+    figure = go.Figure(
+        go.Heatmap(
+            z=z,
+            x=x,
+            y=y,
+            text=heat.told,
+            hovertemplate="%{text}<extra></extra>",
+            hoverongaps=True,
+            reversescale=True,
+            xgap=2,
+            ygap=2,
+            colorbar=_colour_bar(heat),
+        )
+    )
+    lost = [(f"{a:g}", f"{b:g}") for a, b in heat.lost]
+    figure.add_scatter(
+        x=[a for a, _ in lost],
+        y=[b for _, b in lost],
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 9, "line": {"width": 1.5, "color": quiet()}},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    if heat.best is not None:
+        column, row = (
+            list(axis.cells).index(at) for axis, at in zip((heat.across, heat.up), heat.best, strict=True)
+        )
+        figure.add_shape(
+            type="rect",
+            x0=column - 0.5,
+            x1=column + 0.5,
+            y0=row - 0.5,
+            y1=row + 0.5,
+            line={"color": ink(), "width": 2.5},
+        )
+    figure.update_xaxes(title=heat.across.title, type="category", showgrid=False, ticks="")
+    figure.update_yaxes(title=heat.up.title, type="category", showgrid=False, ticks="")
+    figure.update_layout(height=500, margin={"l": 10, "r": 10, "t": 70, "b": 10})
+    return figure
+
+
+def _coloured(value: float | None, log: bool) -> float | None:
+    return None if value is None else math.log10(max(value, 1e-6)) if log else value
+
+
+def _colour_bar(heat: Heat) -> dict[str, object]:
+    bar: dict[str, object] = {
+        "orientation": "h",
+        "thickness": 10,
+        "len": 0.6,
+        "x": 0,
+        "xanchor": "left",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "title": {"text": heat.title + (" (log)" if heat.log else ""), "side": "top"},
+        "outlinewidth": 0,
+    }
+    values = [value for row in heat.values for value in row if value is not None]
+    if heat.log and values:
+        ticks = decades((min(values), max(values)))
+        bar |= {"tickvals": [math.log10(tick) for tick in ticks], "ticktext": [f"{tick:g}" for tick in ticks]}
+    return bar
