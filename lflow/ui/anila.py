@@ -12,16 +12,31 @@ import numpy as np
 import streamlit as st
 
 from lflow.papers.anila_laws import BINS, core, steep_share, variant_law
-from lflow.ui import anila_clouds, anila_compare, anila_cost
+from lflow.papers.experiment import key, read_parts
+from lflow.ui import anila_clouds, anila_compare, anila_cost, study, take
 from lflow.ui import anila_controls as controls
+from lflow.ui import anila_keys as keys
 from lflow.ui import anila_read as read
 from lflow.ui import anila_style as style
 from lflow.ui import anila_words as words
 from lflow.ui.anila_law_chart import PUBLISHED, along_a_line, panels
 from lflow.ui.anila_print import or_lost, sentences, table
-from lflow.ui.anila_runs import FRAMES, TARGETS, Target, burn_in, law_jobs, ship, work
+from lflow.ui.anila_runs import (
+    EDGE_START,
+    EDGE_THRESHOLD,
+    FRAMES,
+    SHOWN,
+    TARGETS,
+    Target,
+    bias_name,
+    burn_in,
+    edge_jobs,
+    law_jobs,
+    reported_jobs,
+    tuning_jobs,
+    work,
+)
 from lflow.ui.explain import number
-from lflow.ui.study import collect
 
 Picture = Callable[[], None]
 
@@ -30,12 +45,12 @@ def clouds(seed: int) -> Picture:
     """The controls of "The clouds"; what it shows."""
     name, _ = controls.choose_target()
     b, h = controls.choose_threshold(name), controls.choose_step_size(name)
-    gradients = int(controls.control(controls.SPEND, "Gradients a particle"))
+    gradients = int(controls.control(keys.SPEND, "Gradients a particle"))
     return lambda: _show_clouds(name, b, h, gradients, seed)
 
 
 def _show_clouds(name: str, b: float, h: float, gradients: int, seed: int) -> None:
-    asked = anila_clouds.race(name, b, h, gradients, seed)
+    asked = keys.race(name, b, h, gradients, seed)
     seen = anila_clouds.play(asked, name, b)
     if not seen:
         return
@@ -44,14 +59,15 @@ def _show_clouds(name: str, b: float, h: float, gradients: int, seed: int) -> No
     notes = {method: words.calm_note(each) for method, each in seen.items()}
     st.markdown(words.density_title(name))
     densities(panels(anila_clouds.laws(name, b), anila_clouds.histograms(seen)), notes)
+    take.section(keys.PREFIX, lambda: anila_clouds.taken(asked))
 
 
 def law(seed: int) -> Picture:
     """The controls of "The law"; what it shows."""
     name, target = controls.choose_target()
     b, h = controls.choose_threshold(name), controls.choose_step_size(name)
-    methods = controls.VARIANTS[str(controls.control(controls.WHICH, "Variants"))]
-    smooth = bool(controls.control(controls.SMOOTH, "Smooth γ"))
+    methods = keys.VARIANTS[str(controls.control(keys.WHICH, "Variants"))]
+    smooth = bool(controls.control(keys.SMOOTH, "Smooth γ"))
     return lambda: _show_law(name, target, b, h, smooth, methods, seed)
 
 
@@ -59,7 +75,7 @@ def _show_law(
     name: str, target: Target, b: float, h: float, smooth: bool, methods: Sequence[str], seed: int
 ) -> None:
     jobs = law_jobs(target, h, b, smooth, methods, seed)
-    rows = read.law_rows(collect("anila-law", work, jobs))
+    rows = read.law_rows(study.collect("anila-law", work, jobs))
     laws = along_a_line(target.part, b, smooth, methods)
     drawn = panels(laws, {row.method: _in_pairs(row.histogram) for row in rows})
     notes = {row.method: _close(row) for row in rows}
@@ -117,18 +133,33 @@ def _law_table(part: str, name: str, rows: Sequence[read.LawRow], near: float, f
 
 
 VIEWS: dict[str, Callable[[int], Picture]] = {
-    controls.CLOUDS: clouds,
-    controls.LAW: law,
-    controls.BIAS: anila_compare.bias,
-    controls.EDGE: anila_compare.edge,
-    controls.COST: anila_compare.cost,
+    keys.CLOUDS: clouds,
+    keys.LAW: law,
+    keys.BIAS: anila_compare.bias,
+    keys.EDGE: anila_compare.edge,
+    keys.COST: anila_compare.cost,
 }
 
 
 def build() -> None:
     """Compute what the page opens on: the studies and the times where they are missing, and the clouds."""
-    ship(lambda line: print(line, end="\r", flush=True))
+
+    def say(line: str) -> None:
+        print(line, end="\r", flush=True)
+
+    laws = [
+        job for target in TARGETS.values() for job in law_jobs(target, target.h, target.b, False, SHOWN, 0)
+    ]
+    study.ship("anila-law", work, laws, say)
+    study.ship("anila-edge", work, edge_jobs(EDGE_THRESHOLD, EDGE_START), say)
+    for name, target in TARGETS.items():
+        file, tuning = bias_name(name), tuning_jobs(target)
+        # First what chooses the step sizes, then the runs with those.
+        known = read_parts(study.shipped_file(file))
+        if not all(key(job.config) in known for job in tuning):
+            study.ship(file, work, tuning, say)
+            known = read_parts(study.shipped_file(file))
+        tuned = [known[key(job.config)] for job in tuning]
+        study.ship(file, work, [*tuning, *reported_jobs(target, tuned)], say)
     anila_cost.ship()
-    default = str(controls.TARGET.default)
-    target = TARGETS[default]
-    anila_clouds.build(default, target.b, target.h, int(controls.SPEND.default))
+    anila_clouds.build()

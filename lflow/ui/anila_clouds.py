@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,22 +21,15 @@ from lflow.papers.anila_laws import RADII, RANGE
 from lflow.paths import assets_dir
 from lflow.ui import anila_style as style
 from lflow.ui import racing
-from lflow.ui.anila_controls import PREFIX
+from lflow.ui.anila_keys import ENERGIES, METHODS, PREFIX, TARGET, clouds, threshold
 from lflow.ui.anila_law_chart import Laws, along_a_line, in_the_plane
-from lflow.ui.packing import pack
-from lflow.ui.request import Lane, OverBudget, Race, RaceSettings, as_json, make_energy
+from lflow.ui.outcome import Outcome
+from lflow.ui.packing import Panel, pack
+from lflow.ui.request import OverBudget, Race, make_energy
 from lflow.ui.scene import Track
 from lflow.ui.stage import Stage
 from lflow.ui.store import Store
 
-METHODS = ("ula", "paper", "corrected", "metropolis")
-CHAINS = 600
-ENERGIES = {
-    "rings": as_json("rings"),
-    "gaussian": as_json("gaussian"),
-    "mixture": as_json("gaussian_mixture", num_modes=2, radius=1.5, std=0.5),
-    "quartic": as_json("quartic"),
-}
 STAGE = Stage(PREFIX)
 _CELLS, _LAST = 60, 20  # of a histogram; frames that it is taken from
 
@@ -51,15 +45,6 @@ class Seen(NamedTuple):
     floor: float | None
     """Sliced W2 to exact draws, and what as many exact draws reach."""
     lost: int
-
-
-def race(name: str, b: float, h: float, gradients: int, seed: int) -> Race:
-    """The runs as a race."""
-    rule = as_json("constant", step_size=h)
-    lanes = [Lane(as_json("ula"), rule)]
-    lanes += [Lane(as_json("anila", variant=each, threshold=b), rule) for each in METHODS[1:]]
-    settings = RaceSettings(num_chains=CHAINS, gradients=gradients, same_noise=True, seed=seed)
-    return Race(ENERGIES[name], tuple(lanes), settings)
 
 
 def laws(name: str, b: float) -> Laws:
@@ -114,10 +99,11 @@ def _opening_files() -> tuple[Path, Path]:
     return folder / "clouds.lfp", folder / "clouds.json"
 
 
-def build(name: str, b: float, h: float, gradients: int) -> None:
+def build() -> None:
     """Compute and write the clouds that the page opens on."""
     scene_file, numbers_file = _opening_files()
-    asked = race(name, b, h, gradients, 0)
+    asked, name = clouds({}), str(TARGET.default)
+    b = float(threshold(name).default)
     payload, seen = _compute(asked, name, b, Store(16), None)
     scene_file.parent.mkdir(exist_ok=True)
     scene_file.write_bytes(payload)
@@ -140,7 +126,17 @@ def _compute(
         for method, track in zip(METHODS, racing.run_race(asked, store, report), strict=True)
     ]
     seen = {method: _seen(name, b, track) for method, track in zip(METHODS, tracks, strict=True)}
-    return pack(racing.make_scene(asked, tracks)), seen
+    scene = racing.make_scene(asked, tracks)
+    return pack(replace(scene, panels=[_coarser(panel) for panel in scene.panels])), seen
+
+
+def _coarser(panel: Panel) -> Panel:
+    """The panel with the steps to come on a grid half as fine: the page opens on a smaller file."""
+    if panel.proposal is None:
+        return panel
+    fine = np.asarray(panel.proposal)
+    rows, columns = fine.shape[1] // 2, fine.shape[2] // 2
+    return replace(panel, proposal=fine.reshape(4, rows, 2, columns, 2).mean((2, 4)))
 
 
 def play(asked: Race, name: str, b: float) -> dict[str, Seen]:
@@ -166,3 +162,8 @@ def play(asked: Race, name: str, b: float) -> dict[str, Seen]:
 def histograms(seen: Mapping[str, Seen]) -> dict[str, Any]:
     """The densities of the runs, as arrays."""
     return {m: None if each.histogram is None else np.array(each.histogram) for m, each in seen.items()}
+
+
+def taken(asked: Race) -> Outcome:
+    """The clouds as what can be taken along."""
+    return racing.outcome(asked, _store())

@@ -10,6 +10,7 @@ from lflow.papers.experiment import Record
 from lflow.samplers.anila import VARIANTS
 from lflow.ui import anila_controls as controls
 from lflow.ui import anila_cost, anila_edge_chart
+from lflow.ui import anila_keys as keys
 from lflow.ui import anila_read as read
 from lflow.ui import anila_style as style
 from lflow.ui import anila_words_compare as compare
@@ -43,7 +44,7 @@ def bias(seed: int) -> Picture:
     """The controls of "Bias and b"; what it shows."""
     name, target = controls.choose_target()
     b = controls.choose_threshold(name)
-    gradients = int(controls.control(controls.GRADIENTS, "Gradients a particle"))
+    gradients = int(controls.control(keys.GRADIENTS, "Gradients a particle"))
     return lambda: _show_bias(name, target, read.nearest(target.thresholds, b), gradients)
 
 
@@ -115,8 +116,8 @@ def _spread(found: read.Spread | None) -> str:
 
 def edge(seed: int) -> Picture:
     """The controls of "Where ULA diverges"; what it shows."""
-    b = float(controls.control(controls.EDGE_B, "Threshold b"))
-    start = float(controls.control(controls.START, "Start, standard deviation"))
+    b = float(controls.control(keys.EDGE_B, "Threshold b"))
+    start = float(controls.control(keys.START, "Start, standard deviation"))
     return lambda: _show_edge(b, start)
 
 
@@ -189,7 +190,7 @@ def _show_cost(name: str, target: Target, b: float) -> None:
         f"Time: medians of {shipped['repetitions']} turns, each over ULA's turn beside it, "
         f"{shipped['chains']:,} "
         f"particles, one thread, torch {shipped['torch']}, on {shipped['date']}, by `{shipped['command']}`. "
-        f"Distances at b = {number(b)} as in {controls.BIAS}: five seeds, the best step for each number of "
+        f"Distances at b = {number(b)} as in {keys.BIAS}: five seeds, the best step for each number of "
         "gradients."
     )
 

@@ -70,9 +70,7 @@ def _hole(found: float, calm: tuple[float, float]) -> str:
         return "So large a b shrinks few steps, and the published step samples nearly what ULA does."
     nearer = abs(found - own) < abs(found - target)
     if nearer:
-        return (
-            "The published step has its own law's share: **a hole at every mode**, no fault of the code."
-        )
+        return "The published step has its own law's share: **a hole at every mode**, no fault of the code."
     return "The published step is nearer to e^f than to its own law: it has not settled, or h is too large."
 
 
