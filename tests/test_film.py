@@ -15,7 +15,6 @@ from lflow.ui import film
 from lflow.ui.film import charts, cloud
 from lflow.ui.film.ink import Type, format_number, nice_ticks
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series
-from lflow.ui.theme import FAMILY_COLOURS, shades
 
 FRAMES, BOUNDS = 12, ((-2.0, 3.0), (-1.0, 3.0))
 WAY = np.linspace([-1.5, -0.5], [2.0, 2.5], FRAMES)  # of the one particle, neither symmetric nor level
@@ -236,9 +235,3 @@ def test_words_are_wrapped_and_names_shortened_to_the_room_there_is() -> None:
     assert max(type.length(line) for line in lines) <= 200 < type.length(text)
     assert type.length(type.shorten(text, 100)) <= 100
     assert type.shorten("ULA", 100) == "ULA"
-
-
-def test_the_first_of_a_family_has_the_familys_own_colour() -> None:
-    first, other, second = shades(["overdamped", "accept", "overdamped"])
-    assert (first, other) == (FAMILY_COLOURS["overdamped"], FAMILY_COLOURS["accept"])
-    assert second != first
