@@ -5,16 +5,18 @@ const NARROW = 560; // below: one thing under the other
 const WIDE = 900; // from here on: metrics beside the clouds
 const SIDE_METRICS = 290; // the least width of metrics beside the clouds
 
-// Columns of panels and the width of one view: the largest that fits the width and the height.
+// Columns of panels and the width of one view: the largest that fits the width and the height, but rather beside
+// each other, where eyes compare them, if that costs little.
 function fitPanels(count, width, shape, narrow) {
   const height = Math.min(660, Math.max(440, window.innerHeight * 0.7));
   let best = { columns: 1, side: 0 };
   for (let columns = 1; columns <= (width < 480 ? 1 : count); columns++) {
     const rows = Math.ceil(count / columns);
+    if (rows * columns - count > 1) continue; // not three and one
     const across = (width - GAP * (columns - 1)) / columns - shape.left - shape.right;
     const down = narrow ? Infinity : (height / rows - shape.top - shape.bottom) / shape.aspect;
     const side = Math.floor(Math.max(100, Math.min(across, down)));
-    if (side >= best.side) best = { columns, side };
+    if (side >= 0.85 * best.side) best = { columns, side };
   }
   return best;
 }

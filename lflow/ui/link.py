@@ -15,7 +15,7 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Declared, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
-from lflow.ui import drawing, keys, racing, single
+from lflow.ui import anila_keys, drawing, keys, racing, single
 from lflow.ui.keys import (
     DEFAULTS,
     DRAWING,
@@ -64,14 +64,20 @@ def race_request(settings: Mapping[str, Any]) -> Race:
     return Race(energy, tuple(lanes), _declared(RaceSettings, values))
 
 
+def anila_request(settings: Mapping[str, Any]) -> Race:
+    """The clouds that the page AniLA shows at these settings."""
+    return anila_keys.clouds(settled(settings, anila_keys.known_keys()))
+
+
 REQUESTS: dict[str, Callable[[Mapping[str, Any]], Request | Race]] = {
     "lab": lab_request,
     "race": race_request,
+    "anila": anila_request,
 }
 """How each page's prefix reads its part of an address."""
 
 
-PATHS = {"particle-lab": "lab", "race": "race"}
+PATHS = {"particle-lab": "lab", "race": "race", "anila": "anila"}
 """The prefix of the page at each path, for an address that sets nothing."""
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from lflow.paths import assets_dir
-from lflow.ui import race, racing, take
+from lflow.ui import race, racing, take, take
 from lflow.ui.controls import plain
 from lflow.ui.explain import number
 from lflow.ui.packing import pack
@@ -96,6 +96,7 @@ def _under_the_picture(asked: Race, lanes: Sequence[Parts], rows: Sequence[Row])
             )
     _table(rows)
     code_and_reasons({row.label: parts for row, parts in zip(rows, lanes, strict=True)}, asked.settings)
+    take.section(race.PREFIX, lambda: racing.outcome(asked, _store()))
     take.section(race.PREFIX, lambda: racing.outcome(asked, _store()))
 
 
