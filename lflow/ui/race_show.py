@@ -97,7 +97,6 @@ def _under_the_picture(asked: Race, lanes: Sequence[Parts], rows: Sequence[Row])
     _table(rows)
     code_and_reasons({row.label: parts for row, parts in zip(rows, lanes, strict=True)}, asked.settings)
     take.section(race.PREFIX, lambda: racing.outcome(asked, _store()))
-    take.section(race.PREFIX, lambda: racing.outcome(asked, _store()))
 
 
 def words(asked: Race, rows: Sequence[Row]) -> str:
