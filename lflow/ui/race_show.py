@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from lflow.paths import assets_dir
-from lflow.ui import race, racing, take, take
+from lflow.ui import race, racing, take
 from lflow.ui.controls import plain
 from lflow.ui.explain import number
 from lflow.ui.packing import pack
