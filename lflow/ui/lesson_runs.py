@@ -80,7 +80,9 @@ def see(runs: Runs, with_flow: bool, report: racing.Report) -> Seen:
     frames, truths = num_frames(runs), Store(MAX_PANELS)
     flow = _flow(next(iter(runs.values())), frames) if with_flow else None
     tracks, found = [], {}
-    for place, ((name, request), label) in enumerate(zip(runs.items(), labels_of(runs).values(), strict=True)):
+    for place, ((name, request), label) in enumerate(
+        zip(runs.items(), labels_of(runs).values(), strict=True)
+    ):
 
         def progress(step: int, num_steps: int, place: int = place, label: str = label) -> None:
             report((place + step / num_steps) / len(runs), label)
