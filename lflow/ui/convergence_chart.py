@@ -87,7 +87,7 @@ class Axes(NamedTuple):
     x_ticks: Sequence[float]
     y_ticks: Sequence[float]
     y_format: str = "~g"
-    room: float = 0.16
+    room: float = 0.2
     height: int = 400
 
     def encoding(self) -> tuple[alt.X, alt.Y]:
@@ -194,9 +194,15 @@ def _names(ends: Sequence[tuple[float, float, str, str]], axes: Axes, x: alt.X, 
         for (x_end, y_end, text, colour), height in zip(found, heights, strict=True)
     ]
     table = pd.DataFrame(rows, columns=["x", "y", "text", "colour", "x_end", "y_end"])
-    base = alt.Chart(table).encode(color=alt.Color("colour:N", legend=None, scale=None))
-    ties = base.mark_rule(strokeWidth=0.6, opacity=0.7).encode(
-        x.copy(deep=True), y.copy(deep=True), x2="x_end", y2="y_end"
+    base = alt.Chart(table)
+    # The tie has the line's colour; the name is in ink, which can be read on every ground.
+    ties = base.mark_rule(strokeWidth=1.4).encode(
+        x.copy(deep=True),
+        y.copy(deep=True),
+        x2="x_end",
+        y2="y_end",
+        color=alt.Color("colour:N", legend=None, scale=None),
     )
-    texts = base.mark_text(align="left", baseline="middle", dx=4, fontSize=12).encode(x, y, text="text")
+    texts = base.mark_text(align="left", baseline="middle", dx=4, fontSize=12, color=ink())
+    texts = texts.encode(x, y, text="text")
     return alt.layer(ties, texts)

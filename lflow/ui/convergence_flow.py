@@ -28,7 +28,7 @@ QUESTION = "Does the cloud come ever closer to doing what the continuous-time fl
 work = pseudotrajectory.work
 SEEDS = 5
 CHAINS = 4000
-KINDS = {True: "constant steps", False: "falling steps"}
+KINDS = {True: "constant", False: "falling"}
 
 _MOVERS = ("ula", "rmm", "ormm", "srk", "leimkuhler_matthews")
 _RULE = {parameter.name: parameter for parameter in parameters(Polynomial)}
@@ -151,7 +151,7 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         y,
         decades(x),
         decades(y),
-        room=0.18,
+        room=0.2,
         height=360,
     )
     words = say(choice, found)
@@ -186,8 +186,8 @@ def say(choice: Choice, found: dict[bool, Course]) -> str:
         gap = BAND * (course.error[0] ** 2 + course.error[-1] ** 2) ** 0.5
         verb = "falls" if first - last > gap else "rises" if last - first > gap else "stays where it was"
         told.append(
-            f"Under **{KINDS[constant]}** the distance {verb}: {first:.3f} in the window that begins at t = "
-            f"{course.starts[0]:.2g}, {last:.3f} in that at t = {course.starts[-1]:.3g}, which is "
+            f"Under **{KINDS[constant]} steps** the distance {verb}: {first:.3f} in the window that begins "
+            f"at t = {course.starts[0]:.2g}, {last:.3f} in that at t = {course.starts[-1]:.3g}, which is "
             f"{last / floor:.1f} times what exact draws show."
         )
     on = f"**{short(choice.sampler)} on {targets()[choice.target].title}**, windows of T = {choice.window:g}."
@@ -200,16 +200,16 @@ def _densities(choice: Choice, found: dict[bool, Course]) -> None:
         point
         for course in found.values()
         for picture in course.pictures
-        for point, cloud, flow in zip(*picture.values(), strict=True)
+        for point, cloud, flow in zip(picture["points"], picture["cloud"], picture["flow"], strict=True)
         if cloud + flow > 0.002
     ]
     reach = max(abs(point) for point in seen)
     for column, (constant, place, course) in zip(st.columns(len(panels)), panels, strict=True):
         end = course.starts[place] + choice.window
-        column.markdown(f":small[{KINDS[constant].capitalize()}, t = {end:.3g}]")
+        column.markdown(f":small[{KINDS[constant].capitalize()} steps, t = {end:.3g}]")
         column.altair_chart(
             _density(choice.sampler, course.pictures[place], reach),
-            alt=f"Density of the cloud and of the flow at t = {end:.3g} under {KINDS[constant]}",
+            alt=f"Density of the cloud and of the flow at t = {end:.3g} under {KINDS[constant]} steps",
             key=f"{STUDY}-density-{constant}-{place}",
         )
     st.caption("Densities at the end of the first and of the last window. Filled: the cloud. Line: the flow.")
@@ -236,7 +236,7 @@ def _density(sampler: str, picture: dict[str, list[float]], reach: float) -> Any
 def _table(found: dict[bool, Course]) -> pd.DataFrame:
     rows = [
         {
-            "steps": KINDS[constant].split()[0],
+            "steps": KINDS[constant],
             "window from t": f"{start:.3g}",
             "distance": f"{mean:.4f} ± {error:.4f}",
             "exact draws": f"{floor:.4f}",

@@ -180,8 +180,8 @@ def say(choice: Choice, found: Mapping[tuple[str, str], Course], floor: float) -
         kept = {method: end for method, end in ends.items() if not math.isnan(end)}
         order = sorted(kept, key=lambda method: kept[method])
         if order:
-            each = [f"{short(method)} {kept[method] / floor:.1f}" for method in order]
-            told.append(f"**{name}** end at {listed(each)} times the {floor:.4f} of exact draws.")
+            each = [f"{kept[method] / floor:.1f} ({short(method)})" for method in order]
+            told.append(f"**{name}** end at {listed(each)} times the {floor:.4f} that exact draws show.")
         lost = [short(method) for method, end in ends.items() if math.isnan(end)]
         if lost:
             told.append(f"With {name.lower()} chains of {listed(lost)} are lost.")
