@@ -1,4 +1,4 @@
-"""The page of convergence: its experiments against closed forms, what it ships, its words and its controls."""
+"""The page of convergence: experiments against closed forms, what it ships, its words and its controls."""
 
 import math
 import os
@@ -24,10 +24,10 @@ every_view = pytest.mark.parametrize("view", convergence.VIEWS.values(), ids=lis
 
 
 def bias_z(sampler: str, law: str, h: float = 0.32) -> float:
-    """How far a sampler's measured bias on N(0,1) is from a closed form, in standard errors of five clouds."""
+    """How far a measured bias on N(0,1) is from a closed form, in standard errors of five clouds."""
     (job,) = [each for each in stationary_bias.jobs("gaussian", (sampler,), 4000) if each.config["h"] == h]
     errors = torch.tensor(stationary_bias.work(job.config)["errors"], dtype=torch.float64)
-    # 20 frames one unit of time apart, whose squares correlate by e^-2 or less a frame: about 15 draws' worth.
+    # 20 frames one unit of time apart, whose squares correlate by e^-2 a frame: worth about 15 draws.
     expected = CLOSED_FORM[law](h) * (2 / (15 * 5 * 4000)) ** 0.5
     return float(errors.mean() + 1 - CLOSED_FORM[law](h)) / expected
 
@@ -248,7 +248,7 @@ def test_nothing_is_claimed_of_a_bias_within_the_noise() -> None:
     found = convergence_bias.curves(bias_records({0.02: noisy, 0.64: [x + 0.4 for x in noisy]}))
     floor = convergence_bias.noise_floor(found)
     spread = torch.tensor(noisy, dtype=torch.float64).std() / 5**0.5
-    assert floor == pytest.approx(2 * float(spread) * ((1 + (1 / 1.401) ** 2) / 2) ** 0.5, rel=1e-3)
+    assert floor == pytest.approx(3 * float(spread) * ((1 + (1 / 1.401) ** 2) / 2) ** 0.5, rel=1e-3)
     words = convergence_bias.say(convergence_bias.Choice(samplers=("ula",)), found, floor)
     assert "A bias is seen of ULA from h = 0.64 on." in words
     quiet = convergence_bias.curves(bias_records({0.02: noisy}))

@@ -46,8 +46,8 @@ def targets() -> dict[str, Target]:
 
     return {
         "gaussian": known("Gaussian N(0, 1)", "gaussian", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
-        "pair": Target("Two modes", *target(), (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)),
-        "quartic": known("Quartic x⁴", "quartic", 0.01, 0.02, 0.04, 0.08, 0.16),
+        "pair": Target("Two modes", *target(), (0.02, 0.04, 0.08, 0.16, 0.32)),
+        "quartic": known("Quartic x⁴", "quartic", 0.02, 0.04, 0.08, 0.16),
     }
 
 

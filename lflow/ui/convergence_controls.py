@@ -177,6 +177,17 @@ def renamed(parameter: Parameter, name: str, default: float, shown: tuple[float,
     return replace(parameter, name=name, default=default, shown=shown, advanced=False)
 
 
+def spoken(words: str) -> str:
+    """Words without their marks, for a reader who hears them."""
+    return words.replace("*", "")
+
+
+def counted(counts: Sequence[int], noun: str) -> str:
+    """How many runs the curves stand on, which differs between them where the reader stopped."""
+    least, most = min(counts), max(counts)
+    return f"{most} {noun}" if least == most else f"{least} to {most} {noun}"
+
+
 def listed(items: Sequence[str]) -> str:
     """Items as a sentence names them."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -21,7 +21,18 @@ from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
 from lflow.ui.controls import parameter_control
 from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, ink, looks
-from lflow.ui.convergence_controls import PREFIX, Control, choose, key, named, renamed, sampler_title, short
+from lflow.ui.convergence_controls import (
+    PREFIX,
+    Control,
+    choose,
+    counted,
+    key,
+    named,
+    renamed,
+    sampler_title,
+    short,
+    spoken,
+)
 
 NAME, TITLE, STUDY = "flow", "The flow beside it", "convergence-flow"
 QUESTION = "Does the cloud come ever closer to doing what the continuous-time flow would do?"
@@ -111,6 +122,7 @@ class Course:
     error: list[float]
     floor: list[float]
     pictures: list[dict[str, list[float]]]
+    seeds: int
 
 
 def courses(records: Sequence[Record]) -> dict[bool, Course]:
@@ -130,6 +142,7 @@ def courses(records: Sequence[Record]) -> dict[bool, Course]:
             [point["error"] for point in points],
             [sum(values) / len(values) for values in floors],
             runs[0].found["pictures"],
+            len(runs),
         )
     return found
 
@@ -155,13 +168,16 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         height=360,
     )
     words = say(choice, found)
+    seeds = counted([course.seeds for course in found.values()], "seeds")
     drawn = [_curve(choice.sampler, constant, each) for constant, each in found.items()]
-    st.altair_chart(draw(axes, drawn, ([*x], [floor, floor], "exact draws")), alt=words, key=f"{STUDY}-chart")
+    st.altair_chart(
+        draw(axes, drawn, ([*x], [floor, floor], "exact draws")), alt=spoken(words), key=f"{STUDY}-chart"
+    )
     st.markdown(words)
     _densities(choice, found)
     st.caption(
         f"For each window the flow's density starts as the histogram of the cloud at t: {CHAINS:,} chains "
-        f"and their mirror images. Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line "
+        f"and their mirror images. Means over {seeds}; bands are ± {BAND:g} standard errors. The line "
         "of exact draws is what as many draws of the flow's own densities show."
     )
     with st.expander("The numbers"):

@@ -20,7 +20,7 @@ from lflow.papers.experiment import Job, Record
 from lflow.paths import pages_dir
 from lflow.spec import Declared, parameters
 from lflow.ui.controls import readable
-from lflow.ui.convergence_controls import Control, choose, key, named
+from lflow.ui.convergence_controls import Control, choose, key, named, spoken
 from lflow.ui.convergence_heat import Heat, draw
 from lflow.ui.keys import step_size_parameter
 from lflow.ui.link import default_step_size
@@ -196,7 +196,7 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         metric.more_first,
     )
     words = say(choice, records, best)
-    st.plotly_chart(draw(heat), key=f"{STUDY}-chart", alt=words, config={"displayModeBar": False})
+    st.plotly_chart(draw(heat), key=f"{STUDY}-chart", alt=spoken(words), config={"displayModeBar": False})
     st.markdown(words)
     if best is not None:
         st.page_link(
@@ -208,7 +208,7 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     st.caption(
         f"A cell is one run of {CHAINS} particles with one seed and {GRADIENTS} gradients a particle (as "
         "many steps, for a sampler without gradients), from the energy's own start; other parameters are at "
-        "their defaults. The ring marks the cell that is named above; a cross: chains are lost; blank: not computed."
+        "their defaults. The ring marks the cell named above; a cross: chains are lost; blank: not computed."
     )
     with st.expander("The numbers"):
         st.table(_table(choice, cells), alt=f"{metric.title} by {across.title} and {up.title}")
