@@ -108,5 +108,8 @@ def test_the_charts_follow_a_change_of_theme(server: Server, page: Page) -> None
     wait_until_run(page)
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(18, 19, 20)")
-    wait_until_run(page)
+    names = figure.locator("text", has_text=re.compile("^(ULA|noise floor)$"))
+    expect(names).to_have_count(2)
+    for name in names.all():
+        expect(name).to_have_css("fill", "rgb(232, 230, 225)")
     screenshot(page, "convergence-theme-changed")

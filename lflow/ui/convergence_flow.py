@@ -20,7 +20,7 @@ from lflow.papers.pseudotrajectory import targets
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, ink, looks
+from lflow.ui.convergence_chart import BAND, INK, Axes, Curve, Look, decades, draw, looks
 from lflow.ui.convergence_controls import (
     PREFIX,
     Control,
@@ -245,7 +245,7 @@ def _density(sampler: str, picture: dict[str, list[float]], reach: float) -> Any
     y = alt.Y("cloud:Q", title=None, axis=None)
     base: Any = alt.Chart(rows)
     cloud = base.mark_area(interpolate="step", color=looks()[sampler].colour, opacity=0.45).encode(x, y)
-    flow = base.mark_line(color=ink(), strokeWidth=1.2).encode(x, y="flow:Q")
+    flow = base.mark_line(color=INK, strokeWidth=1.2).encode(x, y="flow:Q")
     return alt.layer(cloud, flow).properties(height=120)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import plotly.graph_objects as go
 import streamlit as st
 
-from lflow.ui.convergence_chart import decades, quiet, theme_index
+from lflow.ui.convergence_chart import decades, theme_index
 
 
 class Axis(Protocol):
@@ -57,7 +57,7 @@ def draw(heat: Heat) -> go.Figure:
             colorbar=_colour_bar(heat),
         )
     )
-    cross = {"symbol": "x-thin", "size": 9, "line": {"width": 1.5, "color": quiet()}}
+    cross = {"symbol": "x-thin", "size": 9, "line": {"width": 1.5, "color": _theme("grayColor")}}
     ring = {"symbol": "circle-open", "size": 15, "line": {"width": 2.5}, "color": _theme("backgroundColor")}
     for places, marker in ((heat.lost, cross), ([heat.best] if heat.best else [], ring)):
         figure.add_scatter(
