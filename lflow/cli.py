@@ -14,9 +14,11 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from lflow import __version__
 from lflow.spec import Parameter, parameters
@@ -82,7 +84,25 @@ def show(arguments: Arguments, data: Mapping[str, Any], text: str) -> None:
     print(json.dumps(data, allow_nan=False) if arguments.json else text, flush=True)
 
 
-def progress(wanted: bool) -> Callable[[int, int], None] | None:
+def new_file(out: Path, force: bool) -> Path:
+    """The path of --out; ValueError if it cannot be a new file, or is one already and may not be replaced."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(f"--out must name a file in a folder that exists, got {out}")
+    if out.exists() and not force:
+        raise ValueError(f"{out} exists already: name another file, or overwrite it with --force")
+    return out
+
+
+@contextmanager
+def whole_file(out: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes its place when it is whole: an interrupted run leaves no broken one."""
+    part = out.with_name(out.name + ".part")
+    with part.open("wb") as file:
+        yield file
+    part.replace(out)
+
+
+def progress(wanted: bool, unit: str = "steps") -> Callable[[int, int], None] | None:
     """A callback (done, total) that writes to standard error, if that is a terminal or somebody wants it."""
     terminal, last = sys.stderr.isatty(), time.monotonic()
 
@@ -90,7 +110,7 @@ def progress(wanted: bool) -> Callable[[int, int], None] | None:
         nonlocal last
         if done == total or time.monotonic() - last > 0.5:
             end, last = "\r" if terminal and done < total else "\n", time.monotonic()
-            print(f"{done:,} of {total:,} steps", end=end, file=sys.stderr, flush=True)
+            print(f"{done:,} of {total:,} {unit}", end=end, file=sys.stderr, flush=True)
 
     return report if wanted or terminal else None
 
@@ -155,5 +175,6 @@ COMMANDS = {
         "a paper's experiment, small and honest: numbers and a figure", "lflow.commands.paper"
     ),
     "bench": in_module("measure speed, beside plain autograd and peers", "lflow.bench"),
+    "export": in_module("a link's picture, film, arrays or program as a file", "lflow.commands.export"),
     "app": in_module("open the lab in a browser", "lflow.commands.app"),
 }

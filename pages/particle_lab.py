@@ -27,6 +27,6 @@ lab.PAGE.show_link(link_place)
 
 with picture:
     if refusal is not None:
-        show.refused(refusal)
+        show.STAGE.refused(refusal)
     else:
         show.run_and_play(Request(energy, sampler, rule, settings), with_flow)

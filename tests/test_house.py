@@ -98,7 +98,10 @@ def pins(file: str) -> dict[str, Requirement]:
 
 @pytest.mark.parametrize(
     ("file", "groups"),
-    [("requirements.txt", ["dependencies", "app", "metrics", "figures"]), ("requirements-dev.txt", ["dev"])],
+    [
+        ("requirements.txt", ["dependencies", "app", "metrics", "figures"]),
+        ("requirements-dev.txt", ["dev", "video"]),
+    ],
 )
 def test_pins_agree_with_pyproject(file: str, groups: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lflow.ui.drawing import MAX_POINTS
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series, pack
-from lflow.ui.player import _point, _script
+from lflow.ui.player import _point, _script, _strokes
 
 FRAMES, PARTICLES = 5, 7
 BOUNDS = ((-2.0, 2.0), (0.0, 1.0))
@@ -46,6 +47,7 @@ def make_panel(**changes: Any) -> Panel:
         flow=rng.random((FRAMES, 3, 3)),
         marginal_x=density.sum(axis=0),
         marginal_y=density.sum(axis=1),
+        proposal=rng.random((4, 3, 5)),
         banner="too large a step",
         banner_frame=3,
     )
@@ -103,6 +105,7 @@ def test_grids_come_back() -> None:
     np.testing.assert_array_equal(sections[entry["energy"]], np.asarray(panel.energy, np.float32))
     np.testing.assert_allclose(sections[entry["marginal_x"]], np.asarray(panel.marginal_x), rtol=1e-6)
     np.testing.assert_allclose(sections[entry["marginal_y"]], np.asarray(panel.marginal_y), rtol=1e-6)
+    np.testing.assert_array_equal(sections[entry["proposal"]], np.asarray(panel.proposal, np.float32))
 
 
 def test_an_empty_density_packs_as_zeros() -> None:
@@ -172,6 +175,8 @@ def test_too_large_a_scene_is_refused_by_its_size() -> None:
         ({"panels": [make_panel(flow=np.ones((2, 3, 3)))]}, "flow has 2 frames"),
         ({"panels": [make_panel(density=np.ones((3, 3, 3)))]}, "density must have 2 dimensions"),
         ({"panels": [make_panel(energy=np.ones(3))]}, "energy must be a grid"),
+        ({"panels": [make_panel(proposal=np.ones((3, 4, 4)))]}, "proposal must have the shape .4, rows"),
+        ({"panels": [make_panel(proposal=-np.ones((4, 4, 4)))]}, "deviations of a proposal"),
         ({"panels": [make_panel(marginal_x=-np.ones(3))]}, "marginal_x must be finite and not negative"),
         ({"metrics": [Metric("m", "", (Series("s", np.ones(3), 0),))]}, "values for 5 frames"),
         ({"metrics": [Metric("m", "", (Series("s", np.ones(FRAMES), 1),))]}, "there is no panel 1"),
@@ -187,6 +192,21 @@ def test_only_a_point_is_taken_for_a_point() -> None:
     assert _point({"x": 1, "y": -0.5}) == (1.0, -0.5)
     for value in (None, 3, {"x": 1}, {"x": "1", "y": 2}, {"x": float("nan"), "y": 0.0}, [1, 2]):
         assert _point(value) is None
+
+
+def test_only_strokes_are_taken_for_strokes() -> None:
+    assert _strokes([[[0, 1], [0.5, 0.25]], [[1, 0]]]) == [[(0.0, 1.0), (0.5, 0.25)], [(1.0, 0.0)]]
+    assert _strokes([[[0.5, 0.5]] * MAX_POINTS]) is not None
+    wrong: list[object] = [None, 3, "drawn", {}, [], [[]], [[[0, 1]], []], [[0, 1]], [[[0, 1, 2]]], [[[0]]]]
+    wrong += [[[["0", 1]]], [[[True, 1]]], [[[float("nan"), 0]]], [[[0, 1.001]]], [[[-0.1, 0]]], [[{"x": 1}]]]
+    wrong += [
+        [[[0.5, 0.5]] * (MAX_POINTS + 1)],
+        [[[0.5, 0.5]]] * (MAX_POINTS + 1),
+        [["ab"]],
+        [[[10**400, 0]]],
+    ]
+    for value in wrong:
+        assert _strokes(value) is None, value
 
 
 def test_the_script_is_one_module() -> None:

@@ -16,7 +16,10 @@ function buildChart(metric, scrubTo) {
     value.title = series.label;
     return value;
   });
-  head.append(name, unit, make("span", "spring"), ...values);
+  const row = make("span", "metric-values");
+  row.append(...values);
+  head.classList.toggle("many", values.length > 3); // more than fit beside a name stand in a row of their own
+  head.append(name, unit, make("span", "spring"), row);
   const canvas = make("canvas", "chart");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${metric.label} over time${metric.help ? `: ${metric.help}` : ""}`);
@@ -75,7 +78,7 @@ function layoutChart(chart, scene, theme, width, height, withSteps) {
   canvas.height = Math.round(height * ratio);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
-  const named = metric.series.length > 1;
+  const named = metric.series.length > 1 || (scene.panels.length > 1 && metric.series[0].label);
   const right = named ? nameRoom(chart, theme, width) : CHART_MARGIN.right;
   const bottom = withSteps ? CHART_MARGIN.steps : CHART_MARGIN.bottom;
   const area = {
@@ -94,7 +97,7 @@ function layoutChart(chart, scene, theme, width, height, withSteps) {
   });
   chart.back = chartLayer(canvas);
   chart.front = chartLayer(canvas);
-  drawScale(chart, valueTicks(range, metric.log), withSteps ? [firstStep, lastStep] : []);
+  drawScale(chart, valueTicks(range, metric.log), withSteps ? stepLabels(scene) : []);
   drawCurves(chart, chart.front, scene, 1);
   drawCurves(chart, chart.back, scene, 0.3);
   drawLines(chart);
@@ -118,7 +121,13 @@ function chartLayer(canvas) {
   return layer.getContext("2d");
 }
 
-function drawScale({ back, area, ratio, theme, toY }, ticks, steps) {
+// The first and the last number under the axis; what is counted is said where it is not steps.
+function stepLabels({ steps, frames, step_word }) {
+  const last = steps[frames - 1].toLocaleString("en");
+  return [steps[0].toLocaleString("en"), step_word === "step" ? last : `${last} ${step_word}s`];
+}
+
+function drawScale({ back, area, ratio, theme, toY }, ticks, labels) {
   const bottom = area.top + area.height;
   back.strokeStyle = cssColour(theme.border);
   back.lineWidth = 1;
@@ -138,9 +147,9 @@ function drawScale({ back, area, ratio, theme, toY }, ticks, steps) {
   }
   back.stroke();
   back.textBaseline = "top";
-  steps.forEach((step, index) => {
+  labels.forEach((label, index) => {
     back.textAlign = index ? "right" : "left";
-    back.fillText(step.toLocaleString("en"), area.left + index * area.width, bottom + 5 * ratio);
+    back.fillText(label, area.left + index * area.width, bottom + 5 * ratio);
   });
 }
 

@@ -8,6 +8,7 @@ const ICONS = {
   pause: "M5.5 4h3.2v12H5.5zM11.3 4h3.2v12h-3.2z",
   forward: "M6 4v12l8-6z",
   place: "M10 2v5M10 13v5M2 10h5M13 10h5",
+  draw: "M3 17l1.2-4.6L13.8 2.8l3.4 3.4-9.6 9.6zM11.6 5l3.4 3.4",
 };
 
 function make(tag, className = "", text = "") {
@@ -23,7 +24,7 @@ function makeIcon(name) {
   icon.setAttribute("aria-hidden", "true");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", ICONS[name]);
-  if (name === "place") path.setAttribute("class", "stroked");
+  if (name === "place" || name === "draw") path.setAttribute("class", "stroked");
   icon.append(path);
   return icon;
 }
@@ -35,6 +36,16 @@ function makeButton(name, label, onclick) {
   button.setAttribute("aria-label", label);
   button.title = label;
   button.append(makeIcon(name));
+  button.onclick = onclick;
+  return button;
+}
+
+function makeTextButton(name, label, icon, onclick) {
+  const button = make("button", "text-button");
+  button.type = "button";
+  button.dataset.testid = name;
+  if (icon) button.append(makeIcon(icon));
+  button.append(make("span", "", label));
   button.onclick = onclick;
   return button;
 }
@@ -100,16 +111,14 @@ function buildControls(on) {
     between: makeSwitch("between", "In between", "Straight ways between the recorded frames: smoother, but made up",
       () => on.toggle("between")),
   };
-  const place = make("button", "place-button");
-  place.type = "button";
-  place.dataset.testid = "place";
-  place.setAttribute("aria-pressed", "false");
-  place.append(makeIcon("place"), make("span", "", "Place the start"));
-  place.onclick = on.place;
+  const place = makeTextButton("place", "Place the start", "place", on.place);
+  const draw = makeTextButton("draw", "Draw a target", "draw", on.draw);
   const row = make("div", "switches");
-  row.append(...Object.values(switches), make("span", "spring"), place);
+  const tools = make("div", "tools");
+  tools.append(place, draw);
+  row.append(...Object.values(switches), tools);
   element.append(buttons, speed, scrub, counter, row);
-  return { element, play, speed, scrub, counter, switches, place };
+  return { element, buttons, play, speed, scrub, counter, switches, place, draw };
 }
 
 // Writes what the controls show; `moving` alone changes from frame to frame.
@@ -121,9 +130,10 @@ function showMoving(controls, scene, frame) {
   controls.scrub.setAttribute("aria-valuetext", `${scene.step_word} ${step} of ${last}`);
 }
 
-function showSettings(controls, scene, { playing, speed, switches, placing }) {
+function showSettings(controls, scene, { playing, speed, switches, placing, drawing }) {
   controls.scrub.max = String(scene.frames - 1);
-  controls.scrub.disabled = controls.play.disabled = scene.frames === 1;
+  const still = scene.frames === 1 || Boolean(drawing); // the clock waits for who draws
+  for (const control of [controls.scrub, ...controls.buttons.children]) control.disabled = still;
   controls.counter.style.minWidth = `${scene.step_word.length + 3
     + 2 * scene.steps[scene.frames - 1].toLocaleString("en").length}ch`;
   const label = playing ? "Pause (space)" : "Play (space)";
@@ -138,5 +148,7 @@ function showSettings(controls, scene, { playing, speed, switches, placing }) {
   }
   controls.switches.flow.hidden = !scene.panels.some((panel) => panel.flow);
   controls.place.hidden = !scene.can_place;
+  controls.draw.hidden = !scene.can_draw;
   controls.place.setAttribute("aria-pressed", String(Boolean(placing)));
+  controls.draw.setAttribute("aria-pressed", String(Boolean(drawing)));
 }

@@ -1,4 +1,4 @@
-// decode.js: reads the byte format of lflow/ui/player.py. It knows nothing of drawing.
+// decode.js: reads the byte format of lflow/ui/packing.py. It knows nothing of drawing.
 
 const NOT_DRAWN = -32768;
 const SECTION_TYPES = { int16: Int16Array, int32: Int32Array, uint8: Uint8Array, float32: Float32Array };
@@ -29,6 +29,7 @@ function readScene({ header, bodyStart }, bytes) {
     density: section(panel.density),
     energy: section(panel.energy),
     flow: section(panel.flow),
+    proposal: section(panel.proposal),
     marginal_x: section(panel.marginal_x)?.values,
     marginal_y: section(panel.marginal_y)?.values,
   }));

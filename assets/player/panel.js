@@ -13,14 +13,18 @@ function buildPanel(data, alt) {
   canvas.setAttribute("aria-label", data.label ? `${data.label}: ${alt}` : alt);
   const banner = make("p", "banner", data.banner);
   banner.hidden = true;
-  const target = make("div", "target");
-  target.hidden = true;
-  plot.append(canvas, banner, target);
+  const pointer = make("div", "pointer");
+  pointer.hidden = true;
+  const layer = make("canvas", "overlay");
+  layer.hidden = true;
+  plot.append(canvas, layer, banner, pointer);
   const caption = make("p", "caption");
-  element.append(title, plot);
+  const reading = make("p", "reading");
+  element.append(title, plot, reading);
   return {
-    data, element, title, plot, canvas, banner, target, caption,
+    data, element, title, plot, canvas, banner, pointer, caption, reading,
     context: canvas.getContext("2d"),
+    overlay: layer.getContext("2d"), // over the view: ink, or the marks of one particle
     binsX: new Float32Array(HISTOGRAM_BINS),
     binsY: new Float32Array(HISTOGRAM_BINS),
   };
@@ -50,6 +54,13 @@ function layoutPanel(panel, scene, theme, shape, side, marginals) {
   canvas.style.width = `${canvas.width / ratio}px`;
   canvas.style.height = `${canvas.height / ratio}px`;
   Object.assign(panel, { view, ratio, marginals, theme, flowCache: new Map() });
+  const layer = panel.overlay.canvas;
+  layer.width = view.width;
+  layer.height = view.height;
+  Object.assign(layer.style, {
+    left: `${view.left / ratio}px`, top: `${view.top / ratio}px`,
+    width: `${view.width / ratio}px`, height: `${view.height / ratio}px`,
+  });
   panel.colour = theme.panelColour(data);
   panel.image = context.createImageData(view.width, view.height);
   panel.base = paintBase(data, theme, view, ratio);
@@ -260,10 +271,10 @@ function strokeDashed(context, ratio, view, paths) {
   context.restore();
 }
 
-// Where a click fell, in the coordinates of the bounds; null outside the view.
-function pointOfClick({ view, ratio }, [[x0, x1], [y0, y1]], offsetX, offsetY) {
-  const across = (offsetX * ratio - view.left) / view.width;
-  const up = 1 - (offsetY * ratio - view.top) / view.height;
-  if (across < 0 || across > 1 || up < 0 || up > 1) return null;
-  return { x: x0 + across * (x1 - x0), y: y0 + up * (y1 - y0) };
+// Where a pointer is, in the unit square of the view.
+function partOfView({ canvas, view, ratio }, { clientX, clientY }) {
+  const { left, top } = canvas.getBoundingClientRect();
+  const across = ((clientX - left) * ratio - view.left) / view.width;
+  const up = 1 - ((clientY - top) * ratio - view.top) / view.height;
+  return { across, up, inside: across >= 0 && across <= 1 && up >= 0 && up <= 1 };
 }

@@ -1,6 +1,7 @@
 // player.js: the state of each player, its one clock, and the component that Streamlit calls.
 
 const HOLD_SECONDS = 0.9; // on the last frame, before the run starts again
+const POINTER_EVENTS = ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave", "click"];
 const players = new WeakMap(); // by parent element: Streamlit calls again on every rerun and theme change
 
 function createPlayer(parentElement) {
@@ -12,13 +13,12 @@ function createPlayer(parentElement) {
   const clouds = make("div", "clouds");
   const panelBox = make("div", "panels");
   const metricBox = make("div", "metrics");
-  const hint = make("p", "hint", "Click where the cloud shall start, or move with the arrow keys and press Enter. "
-    + "Escape leaves.");
   const computing = make("p", "computing", "computing");
   const reduced = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const player = {
-    root, clouds, panelBox, metricBox, hint, panels: [], charts: [],
-    scene: null, position: 0, playing: !reduced, speed: 1, placing: null, visible: true,
+    root, clouds, panelBox, metricBox, panels: [], charts: [],
+    scene: null, position: 0, shown: { frame: 0, blend: 0 }, playing: !reduced, speed: 1, visible: true,
+    placing: null, drawing: null, hovered: null,
     switches: { trails: true, marginals: true, flow: true, between: false },
     request: 0, before: 0, rate: { since: 0, ticks: 0, draws: 0, cost: 0 },
   };
@@ -29,9 +29,17 @@ function createPlayer(parentElement) {
     scrub: (frame) => seek(player, frame),
     speed: (speed) => change(player, { speed }),
     toggle: (name) => toggle(player, name),
-    place: () => setPlacing(player, player.placing ? null : { panel: 0, across: 0.5, up: 0.5 }),
+    place: () => togglePlacing(player),
+    draw: () => toggleDrawing(player),
   });
-  clouds.append(panelBox, player.controls.element, hint, computing);
+  player.modeBar = buildModeBar({
+    done: () => finishDrawing(player),
+    undo: () => undoStrokes(player),
+    clear: () => undoStrokes(player, player.drawing.strokes.length),
+    cancel: () => enterMode(player, {}),
+  });
+  player.controls.element.append(player.modeBar.element);
+  clouds.append(panelBox, player.controls.element, computing);
   stage.append(clouds, metricBox);
   root.append(stage);
   root.onkeydown = (event) => onKey(player, event);
@@ -61,12 +69,11 @@ function watch(player, parentElement) {
 }
 
 function setScene(player, scene) {
-  const first = player.scene === null;
-  const oldPart = first ? 1 : currentFrame(player) / Math.max(1, player.scene.frames - 1);
-  if (first) player.switches.trails = scene.trails;
+  const oldPart = player.scene ? partOfSteps(player.scene, currentFrame(player)) : 1;
+  if (!player.scene) player.switches.trails = scene.trails;
+  if (!hasProposals(scene)) setHovered(player, null);
   player.scene = scene;
-  player.position = player.playing ? 0 : Math.round(oldPart * (scene.frames - 1));
-  player.placing = null;
+  player.position = player.playing ? 0 : frameNear(scene, oldPart);
   player.panels = scene.panels.map((data) => buildPanel(data, scene.alt));
   player.charts = scene.metrics.map((metric) =>
     buildChart(metric, (part) => seek(player, frameNear(scene, part))));
@@ -76,14 +83,28 @@ function setScene(player, scene) {
   player.clouds.querySelectorAll(":scope > .caption").forEach((caption) => caption.remove());
   if (player.panels.length === 1) player.clouds.append(player.panels[0].caption);
   else player.panels.forEach((panel) => panel.title.after(panel.caption));
-  player.panels.forEach((panel, index) => {
-    panel.canvas.onclick = (event) => placeByClick(player, index, event);
-  });
+  for (const panel of player.panels) {
+    const listen = (event) => onPointer(player, panel, event);
+    for (const name of POINTER_EVENTS) panel.canvas.addEventListener(name, listen);
+  }
   player.root.setAttribute("aria-label", `Animation. ${scene.alt}`);
   Object.assign(player.root.dataset, { id: scene.id, frames: scene.frames });
-  setPlacing(player, null);
+  player.placing = null;
+  if (!scene.can_draw) player.drawing = null;
+  if (player.drawing) player.drawing.panel = 0; // the ink is kept, and there may be fewer panels than before
   player.fresh = true;
   relayout(player);
+}
+
+function onPointer(player, panel, event) {
+  if (player.drawing) onDrawingPointer(player, panel, event);
+  else if (!player.placing) onHover(player, panel, event);
+  else if (event.type === "click") placeByClick(player, panel, event); // otherwise a click only takes the focus
+}
+
+// How far along the steps a frame is, 0 to 1.
+function partOfSteps({ steps, frames }, frame) {
+  return (steps[frame] - steps[0]) / (steps[frames - 1] - steps[0] || 1);
 }
 
 // The recorded frame nearest to a part of the way through the steps, which need not be evenly spaced.
@@ -102,8 +123,8 @@ function currentFrame({ position, scene }) {
 
 function relayout(player) {
   if (!layoutPlayer(player)) return;
+  setMode(player, player);
   draw(player, true);
-  wake(player);
 }
 
 // Draws the present frame, unless it is drawn already.
@@ -111,9 +132,11 @@ function draw(player, force = false) {
   const { root, scene, panels, charts, controls, switches } = player;
   const frame = currentFrame(player);
   const blend = switches.between && frame < scene.frames - 1 ? player.position - frame : 0;
+  player.shown = { frame, blend };
   if (!player.theme || (!force && player.drawn === frame + blend)) return;
   const began = performance.now();
   for (const panel of panels) drawPanel(panel, frame, blend, switches);
+  if (force || player.hovered) drawOverlays(player);
   if (force || Math.floor(player.drawn) !== frame) {
     for (const chart of charts) drawChart(chart, scene, frame);
     for (const { caption, banner, data } of panels) {
@@ -132,7 +155,7 @@ function draw(player, force = false) {
 
 // The clock runs only while there is something to see.
 function wake(player) {
-  const running = player.playing && player.visible && player.scene && player.scene.frames > 1;
+  const running = player.playing && player.visible && !player.drawing && player.scene && player.scene.frames > 1;
   if (running && !player.request) {
     player.before = performance.now();
     player.rate = { since: player.before, ticks: 0, draws: 0, cost: 0 };
@@ -171,8 +194,8 @@ function change(player, settings) {
   const { root, controls, scene, panels, playing, speed, switches } = player;
   Object.assign(root.dataset, { playing, speed, trails: switches.trails });
   // While it plays, captions change many times a second: a screen reader hears them only when it rests.
-  for (const { caption, banner } of panels) {
-    [caption, banner].forEach((text) => text.setAttribute("aria-live", playing ? "off" : "polite"));
+  for (const { caption, banner, reading } of panels) {
+    [caption, banner, reading].forEach((text) => text.setAttribute("aria-live", playing ? "off" : "polite"));
   }
   showSettings(controls, scene, player);
   wake(player);
@@ -196,44 +219,17 @@ function toggle(player, name) {
   else draw(player, true);
 }
 
-function setPlacing(player, placing) {
-  change(player, { placing });
-  player.hint.hidden = !placing;
-  player.root.classList.toggle("placing", Boolean(placing));
-  player.panels.forEach(({ target, view, ratio }, index) => {
-    target.hidden = !placing || placing.panel !== index;
-    if (target.hidden) return;
-    target.style.left = `${(view.left + placing.across * view.width) / ratio}px`;
-    target.style.top = `${(view.top + (1 - placing.up) * view.height) / ratio}px`;
-  });
-  if (placing) player.root.focus({ preventScroll: true });
-}
-
-function placeByClick(player, index, event) {
-  if (!player.placing) return; // otherwise a click only takes the focus
-  const point = pointOfClick(player.panels[index], player.scene.bounds, event.offsetX, event.offsetY);
-  if (point) place(player, point);
-}
-
-function place(player, point) {
-  setPlacing(player, null);
-  player.setTriggerValue("placed", point);
-}
-
-// While the start is being placed, arrows move the target and Enter takes it.
-function onPlacingKey(player, { key, shiftKey }) {
-  const { placing, scene } = player;
-  const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-  if (key === "Escape") setPlacing(player, null);
-  else if (key === "Enter") {
-    const [[x0, x1], [y0, y1]] = scene.bounds;
-    place(player, { x: x0 + placing.across * (x1 - x0), y: y0 + placing.up * (y1 - y0) });
-  } else if (moves[key]) {
-    const inside = (part) => Math.min(1, Math.max(0, part));
-    const [right, up] = moves[key].map((move) => move * (shiftKey ? 0.1 : 0.02));
-    setPlacing(player, { ...placing, across: inside(placing.across + right), up: inside(placing.up + up) });
-  } else return false;
-  return true;
+// Ink, or the marks of one particle, over each cloud.
+function drawOverlays(player) {
+  const { panels, drawing, hovered } = player;
+  for (const panel of panels) {
+    const { overlay, view } = panel;
+    overlay.canvas.hidden = !drawing && !hovered;
+    overlay.clearRect(0, 0, view.width, view.height);
+    if (drawing) paintInk(panel, drawing.strokes);
+    else if (hovered) paintParticle(player, panel);
+    showReading(player, panel);
+  }
 }
 
 function onFrameKey(player, { key, shiftKey }, target) {
@@ -242,6 +238,8 @@ function onFrameKey(player, { key, shiftKey }, target) {
   const slider = target.matches("input"); // it moves by arrows, home and end on its own
   if (key === " " && !target.matches("button")) setPlaying(player, !player.playing);
   else if (key === "t") toggle(player, "trails");
+  else if (key === "p") return cycleParticle(player);
+  else if (key === "Escape" && player.hovered) setHovered(player, null);
   else if (slider) return false;
   else if (key === "ArrowLeft") seek(player, frame - stride);
   else if (key === "ArrowRight") seek(player, frame + stride);
@@ -254,9 +252,11 @@ function onFrameKey(player, { key, shiftKey }, target) {
 function onKey(player, event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
   const onRoot = event.target === player.root;
-  const used = player.placing && (onRoot || event.key === "Escape")
-    ? onPlacingKey(player, event)
-    : onFrameKey(player, event, event.target);
+  const mode = player.placing ? onPlacingKey : player.drawing ? onDrawingKey : null;
+  // On a button of the mode, Enter and space are the button's own.
+  const used = mode && (onRoot || event.key === "Escape")
+    ? mode(player, event)
+    : !player.drawing && onFrameKey(player, event, event.target);
   if (!used) return;
   event.preventDefault();
   event.stopPropagation(); // Streamlit has shortcuts of its own

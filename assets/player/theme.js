@@ -61,7 +61,8 @@ function formatNumber(value, figures = 3) {
 function niceTicks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+  const away = (factor) => Math.abs(Math.log((factor * power) / rough));
+  const step = [1, 2, 5, 10].reduce((best, factor) => (away(factor) < away(best) ? factor : best)) * power;
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const ticks = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) {

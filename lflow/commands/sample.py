@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lflow import __version__
-from lflow.cli import Arguments, Parser, add_parameters, given, progress, show
+from lflow.cli import Arguments, Parser, add_parameters, given, new_file, progress, show, whole_file
 from lflow.spec import CONFIG_VERSION, Parameter, parameters
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
 def run(arguments: Arguments) -> int:
     from lflow import samplers, simulate, steps
 
-    out = _output(arguments)
+    out = new_file(arguments.out, arguments.force) if arguments.out else None
     owners = _owners(arguments)
     energy = _energy(arguments, owners["energy"])
     sampler = samplers.get(arguments.sampler, **given(arguments, "sampler", owners["sampler"]))
@@ -102,15 +102,6 @@ def run(arguments: Arguments) -> int:
         _save(out, result, config, getattr(energy, "points", None))
     show(arguments, report, _table(report))
     return 0
-
-
-def _output(arguments: Arguments) -> Path | None:
-    out: Path | None = arguments.out
-    if out and (out.is_dir() or not out.parent.is_dir()):
-        raise ValueError(f"--out must name a file in a folder that exists, got {out}")
-    if out and out.exists() and not arguments.force:
-        raise ValueError(f"{out} exists already: name another file, or overwrite it with --force")
-    return out
 
 
 def _energy(arguments: Arguments, owner: Any) -> Energy:
@@ -154,10 +145,8 @@ def _save(out: Path, result: Result, config: Mapping[str, Any], points: Any) -> 
     arrays["config"] = np.array(json.dumps(config))
     if points is not None:
         arrays["points"] = np.array(points)
-    part = out.with_name(out.name + ".part")  # so that an interrupted run leaves no broken file
-    with part.open("wb") as file:
+    with whole_file(out) as file:
         np.savez(file, allow_pickle=False, **arrays)
-    part.replace(out)
 
 
 def _summary(energy: Energy, sampler: Sampler, result: Result, temperature: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 Line: on N(0,1) the density of each variant against its closed form. Rings: the same on four rings, radially.
 Threshold: how near each sampler comes to the rings with an equal number of gradients, over the threshold b.
+Budgets: the same on any of the targets, after several numbers of gradients (for the app, not for the figure).
 Quartic: where ULA diverges, and what taming is worth. Names the biases of the printed and the coded
 algorithms, which the Metropolis one does not have and the corrected one only as h → 0; trains no model.
 """
@@ -19,14 +20,16 @@ from lflow.papers.anila_findings import conclude
 from lflow.papers.anila_laws import (
     BINS,
     LAWS,
+    ON_LINE,
+    PLACES,
     RANGE,
     REFERENCES,
     SMOOTH,
     TUNING_SEED,
     core,
+    distance,
     offsets,
     variant_law,
-    within_rings,
 )
 from lflow.papers.experiment import Config, Findings, Job
 from lflow.papers.line import LineLaw
@@ -39,7 +42,7 @@ STEP_SIZES = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016]
 HMC_STEP_SIZES = [0.01, 0.02, 0.04, 0.08, 0.12, 0.2]
 THRESHOLDS = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
 # Of the laws: step, threshold, steps before the first of ten frames, and steps between them.
-PLACES: dict[str, dict[str, Any]] = {
+LAW_RUNS: dict[str, dict[str, Any]] = {
     "line": {"h": 0.02, "b": 0.5, "burn": 1500, "gap": 100},
     "rings": {"h": 0.001, "b": 2.0, "burn": 1500, "gap": 100},
 }
@@ -56,7 +59,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
 
     many, few = (2000, 2000) if quick else (20_000, 10_000)
     for seed in range(seeds):
-        for part, place in PLACES.items():
+        for part, place in LAW_RUNS.items():
             place = place | ({"burn": place["burn"] // 2, "gap": 50} if quick else {})
             for method in ("ula", *LAWS):
                 add(place["burn"] + 10 * place["gap"], part, method, seed, many, **place)
@@ -76,15 +79,17 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     return found
 
 
-def _sampler(method: str, b: float | None) -> samplers.Sampler:
+def _sampler(method: str, b: float | None, smooth: bool = False) -> samplers.Sampler:
     if method in LAWS:
-        return AniLA(variant=method.removesuffix("_smooth"), threshold=b or 1.0, smooth=method == SMOOTH)
+        variant = method.removesuffix("_smooth")
+        return AniLA(variant=variant, threshold=b or 1.0, smooth=smooth or method == SMOOTH)
     return samplers.get(method)
 
 
 def work(config: Config) -> Findings:
     """One run."""
-    return {"line": _law, "rings": _law, "threshold": _threshold, "quartic": _quartic}[config["part"]](config)
+    others = {"threshold": _threshold, "budgets": _budgets, "quartic": _quartic}
+    return others.get(config["part"], _law)(config)
 
 
 def _law(config: Config) -> Findings:
@@ -92,13 +97,13 @@ def _law(config: Config) -> Findings:
 
     None for each if a chain was lost.
     """
-    on_line = config["part"] == "line"
-    energy = get_energy("gaussian", dim=1) if on_line else get_energy("rings")
+    part, smooth = config["part"], config.get("smooth", False)
+    on_line, energy = part in ON_LINE, PLACES[part].energy()
     generator = torch.Generator().manual_seed(config["seed"])
     gap = config["gap"]
     result = simulate(
         energy,
-        _sampler(config["method"], config["b"]),
+        _sampler(config["method"], config["b"], smooth),
         step_size=config["h"],
         num_steps=config["burn"] + 10 * gap,
         init=energy.sample(config["chains"], generator),
@@ -110,12 +115,12 @@ def _law(config: Config) -> Findings:
         return dict.fromkeys(("histogram", "core", "variance", "kl_truth", "kl_own"))
     frames = result.positions[-10:].double()
     values = (frames if on_line else frames.norm(dim=2, keepdim=True)).flatten()
-    bounds = [RANGE[config["part"]]]
+    bounds = [RANGE[part]]
     counts = torch.histc(values, BINS, *bounds[0])
-    truth, own = (variant_law(config["part"], method, config["b"]) for method in ("truth", config["method"]))
+    truth, own = (variant_law(part, method, config["b"], smooth) for method in ("truth", config["method"]))
     return {
         "histogram": (counts / len(values) / ((bounds[0][1] - bounds[0][0]) / BINS)).tolist(),
-        "core": float(core(values, config["part"]).double().mean()),
+        "core": float(core(values, part).double().mean()),
         "variance": float(values.var()) if on_line else float(offsets(values).square().mean()),
         "kl_truth": float(kl_on_grid(values, truth.energy, bounds, BINS)),
         "kl_own": float(kl_on_grid(values, own.energy, bounds, BINS)),
@@ -124,24 +129,39 @@ def _law(config: Config) -> Findings:
 
 def _threshold(config: Config) -> Findings:
     """W2 within the rings after a number of gradients, from the authors' start 2 N(0, I)."""
+    # Exact draws take no gradients.
+    found = _budgets(config | {"place": "rings", "budgets": [config.get("gradients")]})
+    return {"w2": found["w2"][0], "lost": found["lost"]}
+
+
+def _budgets(config: Config) -> Findings:
+    """W2 to a target after each of some numbers of gradients, from 2 N(0, I); None where chains were lost.
+
+    Of exact draws ("exact") there is one. The acceptance is that of the whole run.
+    """
+    place = config["place"]
+    energy = PLACES[place].energy()
     generator = torch.Generator().manual_seed(config["seed"])
     if config["method"] == "exact":
-        radius = get_energy("rings").sample(config["chains"], generator).double().norm(dim=1)
-        return {"w2": within_rings(radius), "lost": 0.0}
+        return {"w2": [distance(place, energy.sample(config["chains"], generator))], "lost": 0.0}
     sampler = _sampler(config["method"], config["b"])
+    steps = [(most - sampler.start_gradients) // sampler.gradients_per_step for most in config["budgets"]]
     result = simulate(
-        get_energy("rings"),
+        energy,
         sampler,
         step_size=config["h"],
-        num_steps=(config["gradients"] - sampler.start_gradients) // sampler.gradients_per_step,
-        init=2 * torch.randn(config["chains"], 2, generator=generator),
-        record_every=config["gradients"],
+        num_steps=steps[-1],
+        init=2 * torch.randn(config["chains"], energy.dim, generator=generator),
+        record_every=steps,
         seed=config["seed"],
         device="cpu",
     )
-    lost = (result.diverged | result.escaped).double().mean()
-    radius = result.positions[-1].double().norm(dim=1)
-    return {"w2": None if lost else within_rings(radius), "lost": float(lost)}
+    gone = (result.num_diverged + result.num_escaped)[1:].tolist()
+    w2 = [None if lost else distance(place, x) for lost, x in zip(gone, result.positions[1:], strict=True)]
+    share = float((result.diverged | result.escaped).double().mean())
+    taken = torch.tensor([0, *steps]).diff().double()
+    accepted = float((result.acceptance[1:].double() * taken).sum() / taken.sum())
+    return {"w2": w2, "lost": share, "acceptance": accepted}
 
 
 def _quartic(config: Config) -> Findings:

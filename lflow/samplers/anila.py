@@ -67,6 +67,10 @@ class AniLA(Sampler):
         return self.variant == "metropolis"
 
     @property
+    def gaussian_proposal(self) -> bool:  # type: ignore[override]
+        return not (self.variant == "corrected" and self.elementwise)  # whose random signs move the step too
+
+    @property
     def start_gradients(self) -> int:  # type: ignore[override]
         return int(self.has_accept_step)
 

@@ -51,6 +51,8 @@ class Sampler(Declared):
     has_accept_step: bool = False
     follows_flow: ClassVar[bool] = False
     """Whether it discretises the overdamped flow dX = -∇U dt + √(2T) dW with step h."""
+    gaussian_proposal: bool = False
+    """Whether a step from x draws one Gaussian with independent coordinates, before any accept step."""
     edge_formula: ClassVar[str] = ""
     """The stability edge as a formula in L, such as 2/L; empty where none is known."""
     always_stable: ClassVar[bool] = False

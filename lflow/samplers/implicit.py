@@ -95,6 +95,7 @@ class TamedULA(Sampler):
     title = "Tamed ULA"
     formula = r"x' = x - \frac{h\,\nabla U(x)}{1 + h\,|\nabla U(x)|} + \sqrt{2hT}\;\xi"
     reference = "Brosse, Durmus, Moulines & Sabanis 2019, arXiv 1710.05559"
+    gaussian_proposal = True
     always_stable = True
     follows_flow = True
 

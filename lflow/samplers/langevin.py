@@ -34,6 +34,7 @@ class ULA(Sampler):
     title = "ULA"
     formula = r"x' = x - h\,\nabla U(x) + \sqrt{2hT}\;\xi"
     reference = "Roberts & Tweedie 1996, Bernoulli 2, 341"
+    gaussian_proposal = True
     edge_formula = "2/L"
     follows_flow = True
 
@@ -82,6 +83,7 @@ class SGLD(Sampler):
     title = "SGLD"
     formula = r"x' = x - h\,G(x) + \sqrt{2hT}\;\xi, \qquad \mathbb{E}\,G = \nabla U"
     reference = "Welling & Teh 2011, ICML"
+    gaussian_proposal = True
     edge_formula = "2/L"
     follows_flow = True
 

@@ -49,6 +49,7 @@ class RandomWalk(Sampler):
     title = "Random walk"
     formula = r"y = x + \sqrt{2hT}\;\xi, \quad \alpha = \min\left(1, e^{-(U(y) - U(x))/T}\right)"
     reference = "Metropolis et al. 1953, J. Chem. Phys. 21, 1087"
+    gaussian_proposal = True
     family = "accept"
     has_accept_step = True
 
@@ -88,6 +89,7 @@ class MALA(Sampler):
         r"\alpha = \min\left(1, \tfrac{e^{-U(y)/T}\, q(x|y)}{e^{-U(x)/T}\, q(y|x)}\right)"
     )
     reference = "Roberts & Tweedie 1996, Bernoulli 2, 341"
+    gaussian_proposal = True
     follows_flow = True
     family = "accept"
     has_accept_step = True

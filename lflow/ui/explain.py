@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lflow.loop import Result
-from lflow.ui.request import Parts, Settings, stability_edge
+from lflow.ui.request import Cloud, Parts, stability_edge
 from lflow.ui.truth import Floor, Truth
 
 
@@ -19,6 +19,18 @@ def number(value: float) -> str:
 
 
 _FEW = 100  # particles, below which nothing is said of how close a cloud is
+
+
+def short_captions(result: Result, distance: list[float] | None, floor: Floor | None) -> list[str]:
+    """A few words for each frame, for a panel among others."""
+    lines = []
+    for frame, step in enumerate(result.steps.tolist()):
+        text = f"{_counted(step, 'step')}, {_counted(int(result.gradient_evaluations[frame]), 'gradient')}."
+        if distance is not None and floor is not None and math.isfinite(distance[frame]):
+            text += f" Distance {number(distance[frame])}, exact samples {number(floor.mean)}."
+        gone = int(result.num_escaped[frame])
+        lines.append(text + (f" {gone:,} left for good." if gone else ""))
+    return lines
 
 
 def captions(result: Result, distance: list[float] | None, floor: Floor | None) -> list[str]:
@@ -115,7 +127,7 @@ ANILA = {
 }
 
 
-def why(parts: Parts, settings: Settings) -> list[str]:
+def why(parts: Parts, settings: Cloud) -> list[str]:
     """Why this setting behaves as it does: a few sentences about sampler, rule, step and temperature."""
     said = [edge_note(parts)[0], *_of_the_sampler(parts, settings.temperature), *_of_the_rule(parts)]
     if settings.temperature == 0:

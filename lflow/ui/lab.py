@@ -81,11 +81,3 @@ def continue_run() -> None:
     """Go on from the end by as many steps again."""
     more = SETTINGS["more"]
     st.session_state[key("more")] = min(int(st.session_state.get(key("more"), 0)) + 1, int(more.high or 0))
-
-
-def start_at(x: float, y: float) -> None:
-    """Start every particle at a point."""
-    st.session_state[key("start")] = "point"
-    for name, value in (("x", x), ("y", y)):
-        bound = SETTINGS[name].high or 0.0
-        st.session_state[key(name)] = float(f"{min(max(value, -bound), bound):.4g}")

@@ -15,7 +15,7 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Declared, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
-from lflow.ui import keys
+from lflow.ui import anila_keys, drawing, keys, racing, single
 from lflow.ui.keys import (
     DEFAULTS,
     DRAWING,
@@ -27,6 +27,7 @@ from lflow.ui.keys import (
     REACH,
     Keys,
 )
+from lflow.ui.outcome import Outcome
 from lflow.ui.request import (
     FORMULA,
     POINTS,
@@ -39,6 +40,7 @@ from lflow.ui.request import (
     make_energy,
     suggested_step_size,
 )
+from lflow.ui.store import Store
 
 Settled = Mapping[str, Any]
 """Values by key, in their own types; what is absent is at its default."""
@@ -62,22 +64,50 @@ def race_request(settings: Mapping[str, Any]) -> Race:
     return Race(energy, tuple(lanes), _declared(RaceSettings, values))
 
 
+def anila_request(settings: Mapping[str, Any]) -> Race:
+    """The clouds that the page AniLA shows at these settings."""
+    return anila_keys.clouds(settled(settings, anila_keys.known_keys()))
+
+
 REQUESTS: dict[str, Callable[[Mapping[str, Any]], Request | Race]] = {
     "lab": lab_request,
     "race": race_request,
+    "anila": anila_request,
 }
 """How each page's prefix reads its part of an address."""
 
 
+PATHS = {"particle-lab": "lab", "race": "race", "anila": "anila"}
+"""The prefix of the page at each path, for an address that sets nothing."""
+
+
 def request(address: str) -> Request | Race:
     """The request of a whole address or of its query alone, by the prefix of its keys."""
-    query = urlsplit(address).query or address.lstrip("?")
-    pairs = parse_qsl(query, keep_blank_values=True)
+    prefix, settings = _read(address)
+    return REQUESTS[prefix](settings)
+
+
+def outcome(address: str) -> Outcome:
+    """What the page at the address shows, computed anew. ValueError where the page would refuse it."""
+    prefix, settings = _read(address)
+    asked = REQUESTS[prefix](settings)
+    if isinstance(asked, Race):
+        return racing.outcome(asked, Store(16))
+    return single.outcome(asked, settled(settings, keys.lab_keys()).get("flow", False))
+
+
+def _read(address: str) -> tuple[str, dict[str, str]]:
+    """The prefix of an address, and what it sets, without the prefix."""
+    parts = urlsplit(address)
+    pairs = parse_qsl(parts.query or address.lstrip("?"), keep_blank_values=True)
     found = [prefix for prefix in REQUESTS if any(name.startswith(f"{prefix}_") for name, _ in pairs)]
+    page = parts.path.rstrip("/").rpartition("/")[2]
+    if not found and page in PATHS:
+        found = [PATHS[page]]
     if len(found) != 1:
         known = ", ".join(f"{prefix}_" for prefix in REQUESTS)
         raise ValueError(f"this is not a link to a picture: its keys begin with one of {known}")
-    return REQUESTS[found[0]](keys.without(found[0], pairs))
+    return found[0], keys.without(found[0], pairs)
 
 
 def settled(settings: Mapping[str, Any], known: Keys) -> dict[str, Any]:
@@ -107,11 +137,7 @@ def energy_config(values: Settled) -> str:
 
 
 def drawing_config(text: str, ink: float) -> str:
-    """The configuration of a drawn energy; ValueError where nothing is drawn, or the text is no drawing."""
-    from lflow.ui import drawing
-
-    if not text:
-        raise ValueError('nothing is drawn yet: press "Draw a target" under the picture')
+    """The configuration of a drawn energy; ValueError where the text is no drawing."""
     points = drawing.points(drawing.decode(text), BOX)
     return as_json(POINTS, points=points, bandwidth=ink, bounds=BOX)
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-OPENINGS = {"home": "lflow.ui.home", "convergence": "lflow.ui.convergence"}
+OPENINGS = {
+    "home": "lflow.ui.home",
+    "race": "lflow.ui.race_show",
+    "convergence": "lflow.ui.convergence",
+    "anila": "lflow.ui.anila",
+    "lessons": "lflow.ui.lessons",
+}
 
 
 def main(names: list[str]) -> int:

@@ -40,6 +40,8 @@ class Panel:
     flow: ArrayLike | None = None  # (frames, rows, columns): the density of the continuous-time flow
     marginal_x: ArrayLike | None = None  # the target's marginal density at cell centres along x
     marginal_y: ArrayLike | None = None
+    proposal: ArrayLike | None = None  # (4, rows, columns): mean step (x, y) and its deviation (x, y)
+    proposal_name: str = "the next step"  # what the proposal is of, in the middle of a sentence
     banner: str = ""  # what the reader must know from some frame on, such as why the run diverged
     banner_frame: int | None = None
 
@@ -87,6 +89,7 @@ class Scene:
     alt: str  # what is seen, in words
     loop_seconds: float = 8.0
     can_place: bool = False
+    can_draw: bool = False
     trails: bool = True
     step_word: str = "step"
 
@@ -131,6 +134,7 @@ def pack(scene: Scene, max_bytes: int = 24_000_000) -> bytes:
         "alt": scene.alt,
         "loop_seconds": float(scene.loop_seconds),
         "can_place": scene.can_place,
+        "can_draw": scene.can_draw,
         "trails": scene.trails,
         "step_word": scene.step_word,
         "sections": sections.table,
@@ -175,14 +179,17 @@ def _pack_panel(panel: Panel, bounds: list[list[float]], frames: int, sections: 
         "colour_dark": panel.colour_dark,
         "positions": sections.add(_quantise(positions, bounds)),
         "captions": list(panel.captions),
+        "proposal_name": panel.proposal_name,
         "banner": panel.banner,
         "banner_frame": None if panel.banner_frame is None else int(panel.banner_frame),
-        **dict.fromkeys(("density", "energy", "flow", "marginal_x", "marginal_y")),
+        **dict.fromkeys(("density", "energy", "flow", "marginal_x", "marginal_y", "proposal")),
     }
     if panel.density is not None:
         packed["density"] = sections.add(_density_bytes(_density(panel.density, 2, f"{name}: density")))
     if panel.energy is not None:
         packed["energy"] = sections.add(_energy(panel.energy, name))
+    if panel.proposal is not None:
+        packed["proposal"] = sections.add(_proposal(panel.proposal, name))
     if panel.flow is not None:
         flow = _density(panel.flow, 3, f"{name}: flow")
         if len(flow) != frames:
@@ -209,6 +216,16 @@ def _energy(values: ArrayLike, name: str) -> NDArray[np.float32]:
     grid = _as_float32(values)
     if grid.ndim != 2 or min(grid.shape) < 2:
         raise ValueError(f"{name}: energy must be a grid (rows, columns); got the shape {grid.shape}")
+    return grid
+
+
+def _proposal(values: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Means and deviations of a step, not finite where there is none."""
+    grid = _as_float32(values)
+    if grid.ndim != 3 or len(grid) != 4 or min(grid.shape) < 2:
+        raise ValueError(f"{name}: proposal must have the shape (4, rows, columns); got {grid.shape}")
+    if (grid[2:] < 0).any():
+        raise ValueError(f"{name}: the deviations of a proposal must not be negative")
     return grid
 
 

@@ -34,7 +34,7 @@ PRESETS = (
     ),
     Preset(
         "Hole at the mode",
-        "Where is the printed AniLA wrong?",
+        "Where is AniLA, as published, wrong?",
         {
             "energy": "gaussian",
             "step": "anisotropic",
@@ -58,6 +58,67 @@ PRESETS = (
             "h": 0.002,
             "sgld_batch_size": 8,
             "num_steps": 1000,
+        },
+    ),
+)
+
+RACE_PRESETS = (
+    Preset(
+        "SGLD and AniLA",
+        "What does the anisotropic step change?",
+        {"lanes": 3, "2_sampler": "anila", "3_sampler": "anila", "3_anila_variant": "corrected"},
+    ),
+    Preset(
+        "A gradient better spent",
+        "Which scheme makes most of a gradient?",
+        {
+            "energy": "gaussian",
+            "lanes": 4,
+            "2_sampler": "rmm",
+            "3_sampler": "srk",
+            "4_sampler": "leimkuhler_matthews",
+            **{f"{lane}_h": 0.5 for lane in range(1, 5)},
+            "num_chains": 5000,
+        },
+    ),
+    Preset(
+        "Momentum",
+        "Does inertia cross faster?",
+        {
+            "energy": "muller_brown",
+            "lanes": 3,
+            "2_sampler": "baoab",
+            "3_sampler": "hmc",
+            "gradients": 1000,
+        },
+    ),
+    Preset(
+        "Trapped",
+        "Who gets out of the first mode?",
+        {
+            "energy": "double_well",
+            "double_well_barrier": 6.0,
+            "lanes": 3,
+            "2_sampler": "hmc",
+            "3_sampler": "replica_exchange",
+            "gradients": 1000,
+        },
+    ),
+    Preset(
+        "Bias or refusals",
+        "What does the accept step buy at a large step?",
+        {"energy": "banana", "2_sampler": "mala", "1_h": 0.05, "2_h": 0.05, "gradients": 500},
+    ),
+    Preset(
+        "Steep walls",
+        "Who survives a gradient that grows without bound?",
+        {
+            "energy": "quartic",
+            "lanes": 4,
+            "3_sampler": "tamed_ula",
+            "4_sampler": "mala",
+            **{f"{lane}_h": 0.3 for lane in range(1, 5)},
+            "start": "box",
         },
     ),
 )

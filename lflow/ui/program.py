@@ -92,14 +92,14 @@ def race_code(energy: str, settings: RaceSettings, lanes: Sequence[LaneProgram],
         "runs = {}",
     ]
     for lane in lanes:
-        run = {"num_steps": lane.steps[-1], "num_chains": settings.num_chains}
+        run: dict[str, Any] = {"num_steps": lane.steps[-1], "num_chains": settings.num_chains}
         run |= {"temperature": settings.temperature, "seed": settings.seed}
         names = {"record_every": _steps_code(lane.steps), "noise": f"lflow.Noise({lane.noise_seed})"}
         names |= {"init": "init"} if start else {}
         lines += simulate_code(f"runs[{lane.label!r}]", lane.sampler, lane.rule, run, names)
     lines += [
         "",
-        "# Of each run: positions (frames, particles, 2), steps and gradient_evaluations (one number a frame).",
+        "# Of each run: positions (frames, particles, 2), and of each frame its step and gradients.",
         'kept = ("positions", "steps", "gradient_evaluations")',
         f"numpy.savez({name + '.npz'!r}, **{{f'{{label}} {{what}}': getattr(run, what)",
         "    for label, run in runs.items() for what in kept})",

@@ -1,4 +1,4 @@
-"""Several samplers on one energy: each runs as far as its gradients pay, and all are shown at equal gradients.
+"""Several samplers on one energy: each runs as far as its gradients pay, all are shown at equal gradients.
 
 Knows no widgets: the race page, the AniLA page and `lflow export` run the same races.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -43,7 +42,7 @@ class Row(NamedTuple):
     step_size: float
     gradients_a_step: int
     steps: int
-    seconds: float
+    seconds: float | None
     distance: float | None
     over_floor: float | None
     gradients_to_twice_the_floor: int | None
@@ -58,16 +57,16 @@ def gradient_counts(settings: RaceSettings) -> Tensor:
 
 
 def run_race(race: Race, store: Store, report: Report | None = None) -> list[Track]:
-    """Run every lane, or find it in the store. ValueError if a lane is refused or the race is over the budget.
+    """Run every lane, or find it in the store. ValueError if one is refused, or the race over the budget.
 
     report: called with the share that is done and what is running.
     """
     race.check_budget()
     requests = race.requests()
-    labels = _labels([request.parts() for request in requests])
+    names = labels([request.parts() for request in requests])
     counts, tracks = gradient_counts(race.settings), []
     truth = _truth(race, requests[0].parts(), store)
-    for lane, (request, label) in enumerate(zip(requests, labels, strict=True)):
+    for lane, (request, label) in enumerate(zip(requests, names, strict=True)):
         result, _ = _run_lane(race, lane, request, store, _of_lane(report, lane, len(requests), label))
         parts = request.parts()
         known = truth
@@ -140,21 +139,23 @@ def _frames(parts: Parts, result: Result, counts: Tensor) -> Tensor:
     return torch.searchsorted(result.steps, torch.tensor(paid_steps(parts, counts)))
 
 
-def _labels(lanes: Sequence[Parts]) -> list[str]:
-    """What tells the lanes apart: the sampler, its variant; then the rule; then the step size; then a number."""
-    labels = [_sampler_label(parts) for parts in lanes]
+def labels(lanes: Sequence[Parts]) -> list[str]:
+    """What tells the lanes apart: sampler and variant; then the rule; then the step size; then a number."""
+    found = [_sampler_label(parts) for parts in lanes]
     told: list[Callable[[Parts, int], str]] = [
         lambda parts, _: "" if parts.rule.name == "constant" else f", {parts.rule.title}",
         lambda parts, _: f", h {number(parts.rule.step_size)}",
         lambda _, lane: f" ({lane + 1})",
     ]
     for tell in told:
-        twice = {label for label, count in Counter(labels).items() if count > 1}
-        labels = [
-            label + (tell(parts, lane) if label in twice else "")
-            for lane, (label, parts) in enumerate(zip(labels, lanes, strict=True))
+        more = [tell(parts, lane) for lane, parts in enumerate(lanes)]
+        same = [[k for k, label in enumerate(found) if label == mine] for mine in found]
+        # Only what differs among those that look the same tells them apart.
+        found = [
+            mine + (more[lane] if len({more[k] for k in same[lane]}) > 1 else "")
+            for lane, mine in enumerate(found)
         ]
-    return labels
+    return found
 
 
 def _sampler_label(parts: Parts) -> str:
@@ -163,9 +164,9 @@ def _sampler_label(parts: Parts) -> str:
     return parts.sampler.title
 
 
-def make_scene(race: Race, tracks: Sequence[Track]) -> Scene:
+def make_scene(race: Race, tracks: Sequence[Track], interactive: bool = False) -> Scene:
     """What the player shows of a race that was run: a panel a lane, and gradients for a clock."""
-    return make_race_scene(tracks, gradient_counts(race.settings), "gradient")
+    return make_race_scene(tracks, gradient_counts(race.settings), "gradient", interactive)
 
 
 def table(race: Race, tracks: Sequence[Track], store: Store) -> list[Row]:
@@ -203,9 +204,9 @@ def _first_below(result: Result, away: Sequence[float], level: float) -> int | N
 def outcome(race: Race, store: Store, report: Report | None = None) -> Outcome:
     """A race as what can be taken along."""
     tracks = run_race(race, store, report)
-    names: list[Any] = [json.loads(lane.sampler)["name"] for lane in race.lanes]
+    samplers: list[Any] = [json.loads(lane.sampler)["name"] for lane in race.lanes]
     energy = json.loads(race.energy)["name"]
-    name = "-".join(["lflow-race", energy, *names, f"seed{race.settings.seed}"])
+    name = "-".join(["lflow-race", energy, *samplers, f"seed{race.settings.seed}"])
     lanes = [
         LaneProgram(
             track.label, lane.sampler, lane.rule, track.result.steps[1:].tolist(), noise_seed(race, k)

@@ -41,6 +41,7 @@ class OverBudget(ValueError):
             f"particles. Take {allowed:,} {unit}, or fewer particles."
         )
         self.allowed = allowed
+        self.unit = unit
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Race:
         """OverBudget if the race is too large for a page; what is allowed are gradients."""
         asked = sum(request.work(request.parts()) for request in self.requests())
         if asked > BUDGET:
-            allowed = int(self.settings.gradients * BUDGET / asked)
+            allowed = int(0.99 * self.settings.gradients * BUDGET / asked)  # whole steps round up and down
             raise OverBudget(asked / BUDGET, max(2, allowed), "gradients")
 
 

@@ -13,7 +13,10 @@ from lflow import paths
 PAGES = (
     ("home.py", "Home", ""),
     ("particle_lab.py", "Particle lab", "particle-lab"),
+    ("race.py", "Race", "race"),
     ("convergence.py", "Convergence", "convergence"),
+    ("anila.py", "AniLA", "anila"),
+    ("lessons.py", "Lessons", "lessons"),
 )
 
 # What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import io
-import textwrap
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import altair as alt
 import numpy as np
@@ -18,32 +15,24 @@ from torch import Tensor
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
 from lflow.samplers import get_class, names
-from lflow.ui import explain, lab, player
+from lflow.ui import explain, lab, single, take
 from lflow.ui.controls import plain
-from lflow.ui.packing import pack
-from lflow.ui.program import file_name, python_code
+from lflow.ui.packing import Scene, pack
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
-from lflow.ui.run import flow_density, has_flow, record_every, run
+from lflow.ui.run import flow_density, has_flow, run
 from lflow.ui.scene import distances, make_scene
+from lflow.ui.stage import Stage, set_control
 from lflow.ui.store import Store
 from lflow.ui.theme import FAMILY_COLOURS, family_of
 from lflow.ui.truth import Truth, find_truth
+from lflow.ui.under import code_and_reasons
 
-PLAYER = f"{lab.PREFIX}-player"
-_LAST = f"{lab.PREFIX}-last"
-_STOPPED = f"{lab.PREFIX}-stopped"
-_QUIET = 0.7  # seconds before a run shows its progress
+STAGE = Stage(lab.PREFIX, lab.CHOOSER.start_at, lab.CHOOSER.take_drawing)
 
 
 @st.cache_resource
 def _stores() -> tuple[Store, Store, Store, Store, Store]:
     return Store(8), Store(32), Store(64), Store(8), Store(8)
-
-
-def refused(error: ValueError) -> None:
-    """A sentence about what is wrong, and the last picture: nothing is lost."""
-    st.error(_sentence(error))
-    _last_picture()
 
 
 def run_and_play(request: Request, with_flow: bool) -> None:
@@ -52,12 +41,10 @@ def run_and_play(request: Request, with_flow: bool) -> None:
     results, truths, distances_of, payloads, _ = _stores()
     try:
         parts = request.parts()
-        if st.session_state.get(_STOPPED) == request.key and request.key not in results:
-            notice.info("Stopped. Change a control, or run it again.")
-            st.button("Run it again", on_click=_forget_stop)
-            _last_picture()
+        if request.key not in results and STAGE.was_stopped(notice, request.key):
             return
-        result = run(request, results, _progress(notice, request))
+        report = STAGE.progress(notice, request.key)
+        result = run(request, results, lambda step, of: report(step / of, f"step {step:,} of {of:,}"))
         settings = request.settings
         truth_key = f"{request.energy} {settings.temperature} {settings.num_chains}"
         truth = truths.get(
@@ -68,20 +55,18 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         flow_wanted = with_flow and has_flow(parts, settings)
         away = distances_of.get(request.key, lambda: distances(result, truth))
         flow, flow_refused = _flow(request, parts, result) if flow_wanted else (None, "")
-        payload = payloads.get(
-            f"{request.key} {flow is not None}",
-            lambda: pack(make_scene(parts, settings, result, truth, away, flow)),
-        )
+        scene = partial(make_scene, parts, settings, result, truth, away, flow)
+        payload = payloads.get(f"{request.key} {flow is not None}", lambda: pack(scene()))
     except OverBudget as error:
-        notice.error(_sentence(error))
-        _trim(request, error.allowed, with_flow)
+        STAGE.over_budget(
+            error, lab.key("num_steps"), lambda few: run_and_play(_shortened(request, few), with_flow)
+        )
         return
     except ValueError as error:
-        refused(error)
+        STAGE.refused(error)
         return
     notice.empty()
-    st.session_state[_LAST] = payload
-    player.show(payload, key=PLAYER, on_place=_place)
+    STAGE.play(payload)
     if truth.unknown:
         st.caption(f"There is no target to compare with: {plain(truth.unknown)}.")
     if flow_refused:
@@ -92,29 +77,11 @@ def run_and_play(request: Request, with_flow: bool) -> None:
             "The exact flow is the overdamped one: it needs T > 0, a rule of time alone, and a sampler that "
             f"follows it ({followers})."
         )
-    _under_the_picture(request, parts, result, truth, None if away is None else away[-1])
+    _under_the_picture(request, parts, result, truth, None if away is None else away[-1], scene)
 
 
-def _trim(request: Request, allowed_steps: int, with_flow: bool) -> None:
-    """A way out of a run over the budget, and a picture: the last one, or on a first visit a short run."""
-    st.button(f"Take {allowed_steps:,} steps instead", on_click=_set, args=("num_steps", allowed_steps))
-    if _LAST in st.session_state:
-        _last_picture()
-        return
-    few = max(1, allowed_steps // 10)
-    st.caption(f"Shown here: the first {few:,} steps.")
-    run_and_play(replace(request, settings=replace(request.settings, num_steps=few, more=0)), with_flow)
-
-
-def _last_picture() -> None:
-    """The last picture that was played, where there is one."""
-    if _LAST in st.session_state:
-        player.show(st.session_state[_LAST], key=PLAYER)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return plain(text[:1].upper() + text[1:])
+def _shortened(request: Request, num_steps: int) -> Request:
+    return replace(request, settings=replace(request.settings, num_steps=num_steps, more=0))
 
 
 def _flow(request: Request, parts: Parts, result: Result) -> tuple[Tensor | None, str]:
@@ -126,60 +93,25 @@ def _flow(request: Request, parts: Parts, result: Result) -> tuple[Tensor | None
         return None, str(error)
 
 
-def _progress(notice: st.delta_generator.DeltaGenerator, request: Request) -> Callable[[int, int], None]:
-    began = time.monotonic()
-    bar: list[st.delta_generator.DeltaGenerator] = []
-
-    def report(step: int, num_steps: int) -> None:
-        if time.monotonic() - began < _QUIET:
-            return
-        if not bar:
-            with notice.container(horizontal=True, vertical_alignment="center"):
-                bar.append(st.progress(0.0))
-                st.button("Stop", on_click=_stop, args=(request.key,))
-        bar[0].progress(step / num_steps, f"Computing: step {step:,} of {num_steps:,}")
-
-    return report
-
-
-def _stop(key: str) -> None:
-    st.session_state[_STOPPED] = key
-
-
-def _forget_stop() -> None:
-    st.session_state.pop(_STOPPED, None)
-
-
-def _set(name: str, value: float) -> None:
-    st.session_state[lab.key(name)] = value
-
-
-def _place() -> None:
-    point = player.placed(PLAYER)
-    if point is not None:
-        lab.start_at(*point)
-
-
 def _under_the_picture(
-    request: Request, parts: Parts, result: Result, truth: Truth, last: float | None
+    request: Request,
+    parts: Parts,
+    result: Result,
+    truth: Truth,
+    last: float | None,
+    scene: Callable[[], Scene],
 ) -> None:
     words, more = st.columns([4, 1], vertical_alignment="center")
     words.markdown(explain.summary(parts, result, last, truth))
     if explain.trouble(parts, result):
         safe = suggested_step_size(parts.energy, parts.sampler)
-        more.button(f"Use a safe step, h = {safe:g}", on_click=_set, args=("h", safe))
+        more.button(f"Use a safe step, h = {safe:g}", on_click=set_control, args=(lab.key("h"), safe))
     else:
         more.button(f"Continue for {request.settings.num_steps:,} steps", on_click=lab.continue_run)
     _numbers(request, parts, result, last, truth)
-    with st.expander("The step, as it ran"):
-        st.code(_source(parts), language="python")
-    with st.expander("Equations and references"):
-        _equations(parts)
-    with st.expander("Why this setting behaves so"):
-        st.markdown("\n".join(f"- {sentence}" for sentence in explain.why(parts, request.settings)))
+    code_and_reasons({parts.sampler.title: parts}, request.settings)
     _forgetting(parts, result)
-    with st.expander("Take it with you"):
-        _downloads(request, result)
+    take.section(lab.PREFIX, lambda: single.taken(request, result, scene))
 
 
 def _numbers(request: Request, parts: Parts, result: Result, last: float | None, truth: Truth) -> None:
@@ -210,22 +142,6 @@ def _numbers(request: Request, parts: Parts, result: Result, last: float | None,
         numbers.append(("Acceptance", f"{float(result.acceptance[-1]):.0%}", "Since the last frame."))
     for column, (label, value, help) in zip(st.columns(4), numbers, strict=False):
         column.metric(label, value, help=help)
-
-
-def _source(parts: Parts) -> str:
-    step = textwrap.dedent(inspect.getsource(type(parts.sampler).step))
-    rule = textwrap.dedent(inspect.getsource(type(parts.rule).step_size_at))
-    return f"# {parts.sampler.title}\n{step}\n# step-size rule: {parts.rule.title}\n{rule}"
-
-
-def _equations(parts: Parts) -> None:
-    for title, thing in (("Target", parts.energy), ("Sampler", parts.sampler), ("Step size", parts.rule)):
-        st.markdown(f"**{title}: {thing.title}**")
-        if thing.formula:
-            st.latex(thing.formula)
-        reference = getattr(thing, "reference", "")
-        if reference:
-            st.caption(reference)
 
 
 @st.fragment
@@ -278,28 +194,3 @@ def _autocorrelation(parts: Parts, result: Result) -> None:
         else "Within half of the run the particles have not forgotten where they were."
     )
     st.caption(f"{said} From the second half of the run, all particles together.")
-
-
-def _downloads(request: Request, result: Result) -> None:
-    name = file_name(request)
-    left, right, _ = st.columns([1, 1, 3])
-    left.download_button(
-        "These frames (NPZ)", lambda: _npz(request, result), f"{name}.npz", on_click="ignore"
-    )
-    right.download_button("Last frame (CSV)", lambda: _csv(result), f"{name}.csv", on_click="ignore")
-    st.markdown("The same arrays, from Python:")
-    st.code(python_code(request, record_every(request.settings)), language="python")
-
-
-def _npz(request: Request, result: Result) -> bytes:
-    buffer = io.BytesIO()
-    names = ("positions", "steps", "gradient_evaluations", "acceptance", "step_sizes", "diverged", "escaped")
-    arrays = {name: getattr(result, name).numpy() for name in names}
-    np.savez_compressed(buffer, allow_pickle=False, request=np.array(request.key), **arrays)
-    return buffer.getvalue()
-
-
-def _csv(result: Result) -> bytes:
-    x, y = result.positions[-1].T.numpy()
-    table = {"x": x, "y": y, "diverged": result.diverged.numpy(), "escaped": result.escaped.numpy()}
-    return pd.DataFrame(table).to_csv(index_label="particle").encode()

@@ -15,10 +15,8 @@ import streamlit as st
 from lflow.papers.experiment import Config, Findings, Job, Record, finite, key, read_parts
 from lflow.paths import assets_dir
 from lflow.spec import CONFIG_VERSION
+from lflow.ui.computing import progress
 from lflow.ui.store import Store
-
-QUIET = 0.7
-"""Seconds before a computation shows its progress."""
 
 Work = Callable[[Config], Findings]
 
@@ -54,41 +52,18 @@ def collect(name: str, work: Work, jobs: Sequence[Job]) -> list[Record]:
             st.button("Go on", key=f"{name}-go-on", on_click=st.session_state.pop, args=(asked, None))
     elif missing:
         st.session_state.pop(asked, None)
-        report = _progress(notice, f"{name}-stop", asked, keys, len(jobs) - len(missing), len(jobs))
-        total = sum(job.cost for _, job in missing)
-        spent = 0.0
+        report = progress(notice, f"{name}-stop", _remember_stop, asked, keys)
+        before, total, spent = len(jobs) - len(missing), sum(job.cost for _, job in missing), 0.0
         for done, (k, job) in enumerate(missing):
-            report(spent / total, done)
+            report(spent / total, f"{before + done} of {len(jobs)} runs")
             found[k] = kept.get(k, lambda job=job: run_job(work, job))  # type: ignore[misc]
             spent += job.cost
         notice.empty()
     return [record for record in (found[k] for k in keys) if isinstance(record, Record)]
 
 
-def _progress(
-    notice: st.delta_generator.DeltaGenerator,
-    button: str,
-    asked: str,
-    keys: Sequence[str],
-    before: int,
-    total: int,
-) -> Callable[[float, int], None]:
-    began = time.monotonic()
-    bar: list[st.delta_generator.DeltaGenerator] = []
-
-    def stop() -> None:
-        st.session_state[asked] = list(keys)
-
-    def report(share: float, done: int) -> None:
-        if time.monotonic() - began < QUIET:
-            return
-        if not bar:
-            with notice.container(horizontal=True, vertical_alignment="center"):
-                bar.append(st.progress(0.0))
-                st.button("Stop", key=button, on_click=stop)
-        bar[0].progress(share, f"Computing: {before + done} of {total} runs")
-
-    return report
+def _remember_stop(asked: str, keys: Sequence[str]) -> None:
+    st.session_state[asked] = list(keys)
 
 
 def run_job(work: Work, job: Job) -> Record:

@@ -1,0 +1,41 @@
+"""One run as what a reader may take along: the lab's outcome, for the page and for `lflow export`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from lflow.loop import Result
+from lflow.ui.outcome import Outcome
+from lflow.ui.packing import Scene
+from lflow.ui.program import file_name, python_code
+from lflow.ui.request import Request
+from lflow.ui.run import flow_density, has_flow, record_every, run
+from lflow.ui.scene import distances, make_scene
+from lflow.ui.store import Store
+from lflow.ui.truth import Truth, find_truth
+
+
+def taken(request: Request, result: Result, scene: Callable[[], Scene]) -> Outcome:
+    """A run that is finished, and what makes its scene."""
+    return Outcome(
+        name=file_name(request),
+        results={request.parts().sampler.title: result},
+        scene=scene,
+        code=python_code(request, record_every(request.settings)),
+        config=request.key,
+    )
+
+
+def outcome(request: Request, with_flow: bool) -> Outcome:
+    """Run a request. ValueError if it is refused, or an exact flow is wanted that there is not."""
+    parts, settings = request.parts(), request.settings
+    result = run(request, Store(1))
+    truth = find_truth(parts.energy, settings.temperature, settings.num_chains)
+    if parts.sampler.restricts_to:
+        truth = Truth(truth.energy_grid, unknown=f"the run keeps to {parts.sampler.restricts_to}")
+    flow = None
+    if with_flow and has_flow(parts, settings):
+        flow = flow_density(parts, settings, result.steps)
+    away = distances(result, truth)
+    return taken(request, result, partial(make_scene, parts, settings, result, truth, away, flow))

@@ -1,0 +1,29 @@
+"""AniLA: what does a step that shrinks on steep slopes really sample?"""
+
+import streamlit as st
+
+from lflow.ui import anila, anila_about
+from lflow.ui import anila_controls as controls
+from lflow.ui.controls import plain
+
+refused_in_link = controls.PAGE.follow_link(__file__)
+
+head, tools = st.columns([3, 2], vertical_alignment="bottom")
+head.title("AniLA")
+head.caption("What does a step that shrinks on steep slopes really sample?")
+with tools:
+    seed, link_place = controls.PAGE.seed_and_tools()
+if refused_in_link:
+    st.warning("\n\n".join(plain(sentence) for sentence in refused_in_link))
+
+view = controls.choose_view()
+with st.container(key="picture-first-when-narrow"):
+    column, picture = st.columns([1, 3.2], gap="medium")
+with column:
+    show = anila.VIEWS[view](seed)
+    anila_about.three_names()
+controls.PAGE.show_link(link_place)
+with picture:
+    show()
+anila_about.what_is_wrong()
+anila_about.where_next()
