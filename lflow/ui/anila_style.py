@@ -29,13 +29,14 @@ DASHES: dict[str, list[int]] = {
     "metropolis": [7, 3, 2, 3],
     "tamed_ula": [5, 3],
 }
-_PUBLISHED, _CORRECTED, _TOY, _FLOWERS = shades(["anisotropic"] * 4)
+# In the order of the clouds' panels, so that a method has one colour on the page.
+_PUBLISHED, _CORRECTED, _ACCEPTED, _CODED = shades(["anisotropic"] * 4)
 _SHADES = {
     "paper": _PUBLISHED,
-    "toy_code": _TOY,
-    "flowers_code": _FLOWERS,
+    "toy_code": _CODED,
+    "flowers_code": _CODED,
     "corrected": _CORRECTED,
-    "metropolis": _CORRECTED,
+    "metropolis": _ACCEPTED,
 }
 _TAMED = shades(["overdamped"] * 2)[1]
 
