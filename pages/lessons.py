@@ -5,6 +5,7 @@ import streamlit as st
 from lflow.ui import lessons as page
 from lflow.ui.controls import plain
 
+st.html(page.STYLE)
 lessons, malformed = page.lessons_and_refused()
 lesson, refused_in_link = page.open_lesson(lessons, __file__)
 

@@ -97,7 +97,7 @@ class Chooser:
         st.query_params.pop(key, None)
         if len(text) <= drawing.MAX_LENGTH:
             st.query_params[key] = text
-        set_control(self.key("energy"), DRAWING)
+        set_control(self.key("energy"), DRAWING, keys.titles("energy")[DRAWING])
         self.changed()
 
     def forget_step_size(self) -> None:

@@ -60,7 +60,7 @@ FACTS = {
     "moved": Fact("distance moved in the second half"),
     "distance": Fact("distance to the target"),
     "floor": Fact("distance of exact samples"),
-    "times_floor": Fact("distance, in those of exact samples"),
+    "times_floor": Fact("distance over that of exact samples"),
     "settled": Fact("steps until as close as exact samples", count),
     "wrong_mode": Fact("share in the wrong mode", share),
     "core": Fact("share in the target's core", share),
@@ -71,7 +71,10 @@ its highest tenth: each holds 10 % of the target."""
 
 
 def facts(parts: Parts, temperature: float, result: Result, truth: Truth, away: list[float] | None) -> Facts:
-    """The facts of a run; `away` are the distances of its frames. What the run does not have is left out."""
+    """The facts of a run; `away` are the distances of its frames. What the run does not have is left out.
+
+    Of the cloud, those of the particles that are not lost; a distance, only where none is.
+    """
     last, lost = result.positions[-1].double(), result.diverged | result.escaped
     kept = last[~lost]
     h = float(result.step_sizes[-1])
@@ -82,15 +85,15 @@ def facts(parts: Parts, temperature: float, result: Result, truth: Truth, away: 
         "h": h,
         "temperature": temperature,
         "lost_share": float(lost.double().mean()),
-        "moved": _moved(result, ~lost),
     }
     implied = parts.sampler.implied_temperature(parts.energy, h, temperature)
     found["implied_temperature"] = temperature if implied is None else implied
     if parts.sampler.has_accept_step:
         found["acceptance"] = float(result.acceptance[-1])
     if len(kept) > 1:
+        found["moved"] = _moved(result, ~lost)
         found |= _of_the_cloud(parts, temperature, kept, truth)
-    return found | _of_the_distance(result, truth, away)
+    return found if bool(lost.any()) else found | _of_the_distance(result, truth, away)
 
 
 def _moved(result: Result, kept: Tensor) -> float:

@@ -123,9 +123,8 @@ class Lesson:
     minutes: int
     look: str
     runs: dict[str, Request]
+    """By the names that the lesson's words have for them."""
     with_flow: bool
-    links: dict[str, Link]
-    """The link of each run: what it shows, in the lab."""
     prompt: str
     choices: tuple[str, ...]
     right: int
@@ -168,7 +167,9 @@ def read_lesson(name: str, text: str, pages: Mapping[str, Page]) -> Lesson:
     head, *parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     sections = _sections(parts)
     links = {link.label: link for link in _links(sections["Runs"], "Runs", pages)}
+    with_flow = any(link.query.get("lab_flow", "").lower() == "true" for link in links.values())
     runs = _runs(links, sections["Runs"], pages)
+    check_runs(runs, with_flow)
     prompt, choices, right = _prediction(sections["Predict"])
     _check_placeholders(sections["Answer"], set(runs))
     return Lesson(
@@ -176,8 +177,7 @@ def read_lesson(name: str, text: str, pages: Mapping[str, Page]) -> Lesson:
         **_head(head),
         look=sections["Look"],
         runs=runs,
-        with_flow=any(link.query.get("lab_flow") == "true" for link in links.values()),
-        links=links,
+        with_flow=with_flow,
         prompt=prompt,
         choices=choices,
         right=right,
@@ -253,7 +253,6 @@ def _runs(links: Mapping[str, Link], text: str, pages: Mapping[str, Page]) -> di
         if not isinstance(request, Request):
             raise ValueError(f"the run {name!r} is not a link to the particle lab")
         runs[name] = request
-    check_runs(runs)
     return runs
 
 

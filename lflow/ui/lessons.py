@@ -7,22 +7,22 @@ the lesson and the seed, and not the prediction: that is the reader's own, and a
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from lflow.paths import assets_dir, pages_dir
 from lflow.spec import Parameter
-from lflow.ui import link, player, shell
+from lflow.ui import link, shell
 from lflow.ui.controls import plain, set_control
 from lflow.ui.lesson_facts import FACTS, Facts
 from lflow.ui.lesson_file import Lesson, Link, Page, read_folder
 from lflow.ui.lesson_runs import labels_of, see, with_seed
 from lflow.ui.packing import pack
+from lflow.ui.racing import Report
+from lflow.ui.stage import Stage
 from lflow.ui.store import Store
-from lflow.ui.study import QUIET
 from lflow.ui.tools import SEED, PageState
 
 PREFIX = "lessons"
@@ -30,7 +30,7 @@ FOLDER = assets_dir() / "lessons"
 PAGES = {"particle-lab": Page("lab", link.lab_request), "race": Page("race", link.race_request)}
 """Where a lesson may lead, by the address."""
 _LESSON = f"{PREFIX}_lesson"
-_STOPPED = f"{PREFIX}-stopped"
+STAGE = Stage(PREFIX)
 _ANSWERS = f"{PREFIX}-answers"
 Shown = tuple[bytes, dict[str, Facts]]
 
@@ -84,7 +84,7 @@ def seed_control() -> int:
 def contents(lessons: Sequence[Lesson], current: Lesson) -> None:
     """The list of lessons, each with its question."""
     answers = st.session_state.get(_ANSWERS, {})
-    with st.container(key="lesson-list", gap="small"):
+    with st.container(key="lesson-list", gap=None):
         for number, lesson in enumerate(lessons, 1):
             done = ":material/check: " if lesson.name in answers else ""
             st.button(
@@ -107,25 +107,22 @@ def show_lesson(lesson: Lesson, number: int, seed: int) -> None:
     if shown is None:
         return
     payload, facts = shown
-    player.show(payload, key=f"{PREFIX}-player")
+    STAGE.play(payload)
     if _predict(lesson):
         _answer(lesson, facts)
 
 
 def _find(lesson: Lesson, seed: int) -> Shown | None:
     """The picture and the facts: shipped, kept, or computed now; None where the reader stopped it."""
-    key = _key(lesson, seed)
+    key, store = _key(lesson, seed), _shown()
     shipped = opening()
     if shipped is not None and shipped[0] == key:
         return shipped[1]
     notice = st.empty()
-    if st.session_state.get(_STOPPED) == key and key not in _shown():
-        with notice.container(horizontal=True, vertical_alignment="center"):
-            st.info("Stopped. Take another seed or another lesson, or run it again.")
-            st.button("Run it again", on_click=st.session_state.pop, args=(_STOPPED, None))
+    if key not in store and STAGE.was_stopped(notice, key):
         return None
-    report = _progress(notice, key)
-    shown = _shown().get(key, lambda: _compute(lesson, seed, report))
+    report = STAGE.progress(notice, key)
+    shown = store.get(key, lambda: _compute(lesson, seed, report))
     notice.empty()
     return shown
 
@@ -135,28 +132,9 @@ def _key(lesson: Lesson, seed: int) -> str:
     return json.dumps([lesson.with_flow, *([name, request.key] for name, request in runs.items())])
 
 
-def _compute(lesson: Lesson, seed: int, report: Callable[[float], None]) -> Shown:
+def _compute(lesson: Lesson, seed: int, report: Report) -> Shown:
     seen = see(with_seed(lesson.runs, seed), lesson.with_flow, report)
     return pack(seen.scene), seen.facts
-
-
-def _progress(notice: st.delta_generator.DeltaGenerator, key: str) -> Callable[[float], None]:
-    began = time.monotonic()
-    bar: list[st.delta_generator.DeltaGenerator] = []
-
-    def stop() -> None:
-        st.session_state[_STOPPED] = key
-
-    def report(share: float) -> None:
-        if time.monotonic() - began < QUIET:
-            return
-        if not bar:
-            with notice.container(horizontal=True, vertical_alignment="center"):
-                bar.append(st.progress(0.0))
-                st.button("Stop", key=f"{PREFIX}-stop", on_click=stop)
-        bar[0].progress(share, f"Computing: {share:.0%}")
-
-    return report
 
 
 def _predict(lesson: Lesson) -> bool:
@@ -195,9 +173,9 @@ def _answer(lesson: Lesson, facts: dict[str, Facts]) -> None:
     if failed:
         came = "; ".join(each.otherwise(facts, labels) for each in failed)
         st.warning(f"With this seed it came out otherwise: {plain(came)}.")
-    words, numbers = st.columns([3, 2], gap="large")
-    words.markdown(lesson.answer_with(facts))
-    numbers.markdown(_table(lesson, facts, labels))
+    with st.container(key="lesson-numbers"):
+        st.markdown(_table(lesson, facts, labels))
+    st.markdown(lesson.answer_with(facts))
     st.markdown("**Try it**")
     for way in lesson.ways:
         _way(way)
@@ -230,18 +208,27 @@ def _way(way: Link) -> None:
 def neighbours(lessons: Sequence[Lesson], current: Lesson) -> None:
     """The ways to the lessons before and after this one."""
     place = lessons.index(current)
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        for step, label, icon in ((-1, "Previous", "arrow_back"), (1, "Next", "arrow_forward")):
-            if 0 <= place + step < len(lessons):
-                other = lessons[place + step]
-                st.button(
-                    f"{label}: {plain(other.title.lower())}",
-                    key=f"{PREFIX}-{label.lower()}",
-                    icon=f":material/{icon}:",
-                    on_click=set_control,
-                    args=(_LESSON, other.name),
-                )
+    columns = st.columns(2)
+    ways = ((-1, "Previous", "arrow_back", "left"), (1, "Next", "arrow_forward", "right"))
+    for column, (step, label, icon, side) in zip(columns, ways, strict=True):
+        if not 0 <= place + step < len(lessons):
+            continue
+        other = lessons[place + step]
+        with column.container(horizontal=True, horizontal_alignment=side):  # type: ignore[arg-type]
+            st.button(
+                f"{label}: {plain(other.title.lower())}",
+                key=f"{PREFIX}-{label.lower()}",
+                icon=f":material/{icon}:",
+                on_click=set_control,
+                args=(_LESSON, other.name),
+            )
 
+
+# What no argument says: a list reads from the left, and a wide table scrolls within itself.
+STYLE = """<style>
+.st-key-lesson-list button { justify-content: flex-start; text-align: left; padding-block: 0.25rem; }
+.st-key-lesson-numbers [data-testid="stMarkdown"] { overflow-x: auto; }
+</style>"""
 
 FOR_TEACHERS = (
     "For a class: set the particle lab or the race as you want it, press Link there, and choose what to hide. "
@@ -266,7 +253,7 @@ def _read_opening(written: int) -> tuple[str, Shown]:
 def build() -> None:
     """Compute and write what the page opens on."""
     lessons, _ = read_folder(FOLDER, PAGES)
-    payload, facts = _compute(lessons[0], SEED.default, lambda share: None)
+    payload, facts = _compute(lessons[0], SEED.default, lambda share, said: None)
     (FOLDER / "opening.lfp").write_bytes(payload)
     kept = {"key": _key(lessons[0], SEED.default), "facts": facts}
     (FOLDER / "opening.json").write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")

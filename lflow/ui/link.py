@@ -102,7 +102,7 @@ def _read(address: str) -> tuple[str, dict[str, str]]:
     pairs = parse_qsl(parts.query or address.lstrip("?"), keep_blank_values=True)
     found = [prefix for prefix in REQUESTS if any(name.startswith(f"{prefix}_") for name, _ in pairs)]
     page = parts.path.rstrip("/").rpartition("/")[2]
-    if not pairs and page in PATHS:
+    if not found and page in PATHS:
         found = [PATHS[page]]
     if len(found) != 1:
         known = ", ".join(f"{prefix}_" for prefix in REQUESTS)

@@ -91,7 +91,7 @@ def make_race_scene(
     return Scene(
         bounds=_bounds(tracks[0]),
         steps=clock.numpy(),
-        panels=[_panel(track, colour) for track, colour in zip(tracks, colours, strict=True)],
+        panels=[_panel(track, colour, True) for track, colour in zip(tracks, colours, strict=True)],
         metrics=_metrics(tracks),
         alt=_in_words(tracks[0].result.positions.shape[1], tracks),
         can_place=interactive,
@@ -105,9 +105,10 @@ def _bounds(track: Track) -> tuple[tuple[float, float], tuple[float, float]]:
     return (x0, x1), (y0, y1)
 
 
-def _panel(track: Track, colours: tuple[str, str]) -> Panel:
+def _panel(track: Track, colours: tuple[str, str], among_others: bool = False) -> Panel:
     parts, result, truth, shown = track.parts, track.result, track.truth, track.frames.tolist()
-    captions = explain.captions(result, track.away, truth.floor)
+    say = explain.short_captions if among_others else explain.captions
+    captions = say(result, track.away, truth.floor)
     trouble = explain.trouble(parts, result)
     return Panel(
         label=track.label,

@@ -81,8 +81,9 @@ class PageState:
 
     def _choose(self, values: Mapping[str, Any]) -> None:
         self._reset()
+        in_address = keys.titled({name: str(value) for name, value in values.items()})
         for name, value in values.items():
-            set_control(self.key(name), value)
+            set_control(self.key(name), value, in_address[name])
 
     def _reset(self) -> None:
         self.forget_refusals()
