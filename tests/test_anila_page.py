@@ -58,7 +58,7 @@ ENERGIES: dict[str, Callable[[float], float]] = {
 
 
 def flux(law: LineLaw, method: str, part: str, b: float, smooth: bool) -> float:
-    """The current J = drift·p - (D p)' seen by bumps φ: the largest |∫ J φ| = |∫ (drift φ + D φ') p|, as h → 0.
+    """The current J = drift·p - (D p)' seen by bumps φ: the largest ∫ J φ = ∫ (drift φ + D φ') p as h → 0.
 
     Over ∫ |drift| φ p, so that 1 would be no balance at all. Kinks of γ do no harm in this form.
     """

@@ -1,4 +1,4 @@
-"""The page AniLA in a real browser: each view opens finished, fits the window, and answers, by keyboard too."""
+"""The page AniLA in a real browser: each view opens finished, fits, and answers, by keyboard too."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
