@@ -70,3 +70,8 @@ def ink() -> str:
 def quiet() -> str:
     """The colour of axes and cursors."""
     return "#9BA1A7" if is_dark() else "#646B72"
+
+
+def paper() -> str:
+    """The colour of the page."""
+    return "#121314" if is_dark() else "#FBFAF7"
