@@ -125,18 +125,18 @@ def named(what: str, text: str) -> str:
     return {title: name for name, title in titles(what).items()}.get(text, text)
 
 
-def check_link(link: Mapping[str, str], known: Keys) -> tuple[dict[str, str], list[str]]:
-    """What of a link can be used, and a sentence about each value that cannot."""
+def check_link(link: Mapping[str, str], known: Keys, prefix: str) -> tuple[dict[str, str], list[str]]:
+    """What of a link to a page with this prefix can be used, and a sentence about each value that cannot."""
     usable, refused = {}, []
     for name, text in link.items():
         if name not in known:
-            refused.append(f"The link sets {name[:40]}, which is not known here; it is ignored.")
+            refused.append(f"The link sets {prefix}_{name[:40]}, which is not known here; it is ignored.")
             continue
         try:
             known[name].parse(text)
             usable[name] = text
         except ValueError as error:
-            refused.append(f"The link sets {name} to {text[:40]!r}: {error}. The default is used.")
+            refused.append(f"The link sets {prefix}_{name} to {text[:40]!r}: {error}. The default is used.")
     try:
         check_version({"version": int(usable.pop("version", CONFIG_VERSION))}, "link")
     except ValueError as error:

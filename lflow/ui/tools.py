@@ -44,7 +44,7 @@ class PageState:
         is followed again to the same page, with titles and without them. What is left out is at its default.
         """
         arrived = keys.without(self.prefix, st.query_params.items())
-        usable, refused = keys.check_link(keys.titled(arrived), self.known())
+        usable, refused = keys.check_link(keys.titled(arrived), self.known(), self.prefix)
         if usable != arrived:
             for name in self.known():
                 st.session_state.pop(self.key(name), None)
