@@ -1,0 +1,154 @@
+"""Is it the seed? The distance of each lane over its gradients, for five seeds, with a band.
+
+One race is one seed: here every lane is run with the race's seed and with the four that follow it. Reads no
+controls; what the page opens on is shipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from lflow.papers.experiment import Config, Findings, Job, Record, mean_and_error, paired
+from lflow.ui import racing, study
+from lflow.ui.controls import plain
+from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, theme_index
+from lflow.ui.explain import number
+from lflow.ui.request import Lane, Parts, Race, RaceSettings
+from lflow.ui.store import Store
+from lflow.ui.theme import family_of, shades
+from lflow.ui.truth import Floor
+
+STUDY = "race"
+SEEDS = 5
+_POINTS = 25  # of a curve
+_DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
+_truths = Store(8)
+
+
+class Course(NamedTuple):
+    """A lane's distances at growing counts of gradients, a row a seed."""
+
+    label: str
+    gradients: list[int]
+    distances: list[list[float]]
+
+
+def jobs(race: Race) -> list[Job]:
+    """A run of each lane with each seed."""
+    found = []
+    for lane in race.lanes:
+        for seed in range(race.settings.seed, race.settings.seed + SEEDS):
+            settings = race.settings.config() | {"seed": seed}
+            config = {"energy": race.energy, "sampler": lane.sampler, "rule": lane.rule, "settings": settings}
+            found.append(Job(config, 1.0))
+    return found
+
+
+def work(config: Config) -> Findings:
+    """One lane with one seed: its distances at counts of gradients that grow geometrically."""
+    settings = {name: value for name, value in config["settings"].items() if name != "name"}
+    race = Race(config["energy"], (Lane(config["sampler"], config["rule"]),), RaceSettings(**settings))
+    (track,) = racing.run_race(race, _truths)
+    counts = racing.gradient_counts(race.settings)
+    places = sorted({round(len(counts) ** (k / _POINTS)) for k in range(_POINTS + 1)} - {len(counts)})
+    away, floor = track.away, track.truth.floor
+    lost = bool((track.result.diverged | track.result.escaped).any())
+    known = away is not None and not lost
+    return {
+        "gradients": [int(counts[place]) for place in places],
+        "distances": [away[int(track.frames[place])] for place in places] if known and away else [],
+        "floor": None if floor is None else list(floor),
+    }
+
+
+def section(race: Race, labels: Sequence[str]) -> None:
+    """The expander: nothing runs until a reader opens it."""
+    opened = st.expander("Is it the seed? Five of them", key=f"{STUDY}-seeds", on_change="rerun")
+    if opened.open:
+        with opened:
+            _show(race, labels)
+
+
+def _show(race: Race, labels: Sequence[str]) -> None:
+    records = study.collect(STUDY, work, jobs(race))
+    courses = [_course(label, lane, records) for label, lane in zip(labels, race.lanes, strict=True)]
+    kept = [course for course in courses if len(course.distances) > 1]
+    floor = next((Floor(*r.found["floor"]) for r in records if r.found["floor"]), None)
+    if not kept or floor is None:
+        st.markdown("There is nothing to compare: no two seeds of a sampler kept all their particles.")
+        return
+    said = words(kept, floor)
+    parts = dict(zip(labels, (request.parts() for request in race.requests()), strict=True))
+    st.altair_chart(_chart(kept, floor, parts), alt=said)
+    st.markdown(plain(said))
+    first = race.settings.seed
+    st.caption(
+        f"Seeds {first} to {first + SEEDS - 1}. Lines are means, bands ± {BAND:g} standard errors. "
+        "A sampler that loses particles with a seed has no distance there."
+    )
+
+
+def _course(label: str, lane: Lane, records: Sequence[Record]) -> Course:
+    mine = [
+        record.found
+        for record in records
+        if (record.config["sampler"], record.config["rule"]) == tuple(lane) and record.found["distances"]
+    ]
+    return Course(label, mine[0]["gradients"] if mine else [], [found["distances"] for found in mine])
+
+
+def words(courses: Sequence[Course], floor: Floor) -> str:
+    """How near each lane ends, and which are told apart by the seeds."""
+    ends = {course.label: [distances[-1] for distances in course.distances] for course in courses}
+    order = sorted(ends, key=lambda label: sum(ends[label]) / len(ends[label]))
+    told = []
+    for label in order:
+        found = mean_and_error(ends[label])
+        told.append(f"{label} {number(found['mean'] / floor.mean)} ± {number(found['error'] / floor.mean)}")
+    said = [f"At the end, in units of what exact samples reach: {', '.join(told)}."]
+    for nearer, farther in pairwise(order):
+        if len(ends[nearer]) != len(ends[farther]):
+            continue
+        gap = paired(ends[farther], ends[nearer])
+        sure = gap["mean"] > BAND * gap["error"]
+        verb = "is nearer than" if sure else "cannot be told from"
+        said.append(f"{nearer} {verb} {farther}.")
+    return " ".join(said)
+
+
+def _chart(courses: Sequence[Course], floor: Floor, parts: dict[str, Parts]) -> Any:
+    families = [family_of(each.sampler.family, each.rule.name) for each in parts.values()]
+    hues = dict(zip(parts, shades(families), strict=True))
+    dashes = {label: _DASHES[families[:k].count(families[k])] for k, label in enumerate(parts)}
+    curves = []
+    for course in courses:
+        found = [mean_and_error(values) for values in zip(*course.distances, strict=True)]
+        look = Look(hues[course.label][theme_index()], dashes[course.label])
+        means, errors = [each["mean"] for each in found], [each["error"] for each in found]
+        curves.append(Curve(course.label, look, course.gradients, means, errors))
+    most = max(course.gradients[-1] for course in courses)
+    low = min(floor.low, *(min(curve.y) for curve in curves)) / 1.2
+    high = 1.2 * max(max(curve.y) for curve in curves)
+    first = max(1, min(course.gradients[0] for course in courses))
+    axes = Axes(
+        "gradients a particle (log)",
+        "sliced W2 to the target (log)",
+        (first, most),
+        (low, high),
+        x_ticks=[tick for tick in decades((first, most)) if math.log10(tick) % 1 == 0 or most / first < 100],
+        y_ticks=decades((low, high)),
+        height=300,
+    )
+    return draw(axes, curves, ([first, most], [floor.mean, floor.mean], "exact samples"))
+
+
+def ship() -> None:
+    """Compute and write what the page opens on."""
+    from lflow.ui.link import race_request
+
+    study.ship(STUDY, work, jobs(race_request({})), print)
