@@ -41,6 +41,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page of scenes_app.py: the player alone, without the app's settings."""
+    folder = tmp_path_factory.mktemp("scenes")
+    with _running_app(folder / "log.txt", ROOT / "tests" / "scenes_app.py", folder) as running:
+        yield running
+
+
 @pytest.fixture
 def fresh_server(tmp_path: Path) -> Iterator[Server]:
     """An app that nobody has asked anything yet."""
@@ -86,7 +94,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed and report.when == "call":
         values = getattr(item, "funcargs", {})
-        for name in ("server", "fresh_server"):
+        for name in ("server", "fresh_server", "scenes"):
             if name in values:
                 report.sections.append((f"log of {name}", values[name].log.read_text()[-8000:]))
         if "page" in values:
@@ -96,15 +104,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @contextlib.contextmanager
-def _running_app(log: Path) -> Iterator[Server]:
+def _running_app(log: Path, script: Path = ROOT / "app.py", folder: Path = ROOT) -> Iterator[Server]:
+    """A script served from a folder, whose settings Streamlit reads."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.address", "127.0.0.1"]
-    command += ["--server.port", str(port), "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address", "127.0.0.1"]
+    command += [
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+        "--browser.gatherUsageStats",
+        "false",
+    ]
     settings = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
+    settings["PYTHONPATH"] = str(ROOT)
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=settings, stdout=out, stderr=subprocess.STDOUT)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_until_healthy(url, process, log)

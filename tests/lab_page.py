@@ -24,11 +24,13 @@ class Lab(NamedTuple):
     """A page that shows a player, mostly the particle lab."""
 
     page: Page
+    prefix: str = "lab"
+    address: str = "particle-lab"
 
     def open(self, url: str, **settings: Any) -> "Lab":
-        """Open the lab with these settings in the address, and wait until it plays or refuses."""
-        query = urlencode({f"lab_{name}": value for name, value in settings.items()})
-        self.page.goto(f"{url}/particle-lab?{query}")
+        """Open the page with these settings in the address, and wait until it plays or refuses."""
+        query = urlencode({f"{self.prefix}_{name}": value for name, value in settings.items()})
+        self.page.goto(f"{url}/{self.address}?{query}")
         self.wait_until_run()
         return self
 
@@ -73,7 +75,7 @@ class Lab(NamedTuple):
 
     def control(self, name: str) -> Locator:
         """The field of a control, by its name in the address."""
-        return self.page.locator(f".st-key-lab_{name} input").first
+        return self.page.locator(f".st-key-{self.prefix}_{name} input").first
 
     def enter(self, name: str, value: object) -> None:
         """Type a value into a field and press Enter."""

@@ -1,13 +1,16 @@
 """Runs of the lab in a real browser: refused, too long, diverging ones, and what one takes along."""
 
 import io
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.conftest import ROOT, Server
@@ -197,19 +200,27 @@ def test_what_one_takes_along_is_the_same_everywhere(
     folder = tmp_path_factory.mktemp("taken")
     expander = page.get_by_test_id("stExpander").filter(has_text="Take it with you")
     expander.locator("summary").click()
-    for label, name in (("These frames (NPZ)", "run.npz"), ("Last frame (CSV)", "run.csv")):
+    expander.get_by_role("button", name="Make the GIF").click()
+    kinds = {"All frames (NPZ)": "run.npz", "Last frame (CSV)": "run.csv", "Film (GIF)": "run.gif"}
+    for label, name in (kinds | {"Python program": "run.py", "Picture (PNG)": "run.png"}).items():
         with page.expect_download() as download:
-            expander.get_by_role("button", name=label).click()
+            expander.get_by_role("button", name=label).click(timeout=SLOW)
         download.value.save_as(folder / name)
+        assert download.value.suggested_filename == f"lflow-banana-mala-constant-seed7{Path(name).suffix}"
     with np.load(folder / "run.npz", allow_pickle=False) as arrays:
         positions = arrays["positions"]
     assert positions.shape == (61, 100, 2)
     table = pd.read_csv(folder / "run.csv")
     assert list(table.columns) == ["particle", "x", "y", "diverged", "escaped"]
     np.testing.assert_allclose(table[["x", "y"]].to_numpy(), positions[-1], rtol=1e-6)
-    code = expander.locator("code").last.inner_text()
-    code += f"\nimport numpy\nnumpy.save({str(folder / 'again.npy')!r}, r.positions.numpy())\n"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
-    again = np.load(folder / "again.npy", allow_pickle=False)
+    code = (folder / "run.py").read_text()
+    assert expander.locator("code").first.inner_text().strip() == code.strip()
+    with Image.open(folder / "run.gif") as film, Image.open(folder / "run.png") as picture:
+        assert (film.n_frames, picture.format) == (61, "PNG")
+        assert picture.width > film.width > 700
+    settings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "run.py"], cwd=folder, env=settings, check=True, timeout=60)
+    with np.load(folder / "lflow-banana-mala-constant-seed7.npz", allow_pickle=False) as arrays:
+        again = arrays["positions"]
     assert again.tobytes() == positions.tobytes()
     assert page_errors == []

@@ -195,7 +195,7 @@ def test_race_presets_are_races(preset: Any) -> None:
         ({"no_such": "1"}, "cannot set 'no_such'"),
         ({"version": "9"}, "version 9"),
         ({"energy": "from_points"}, "does not hold points"),
-        ({"energy": "drawing"}, "nothing is drawn"),
+        ({"energy": "drawing", "drawing": "A"}, "damaged"),
         ({"formula": "import os", "energy": "from_expression"}, ""),
     ],
 )

@@ -16,7 +16,10 @@ function buildChart(metric, scrubTo) {
     value.title = series.label;
     return value;
   });
-  head.append(name, unit, make("span", "spring"), ...values);
+  const row = make("span", "metric-values");
+  row.append(...values);
+  head.classList.toggle("many", values.length > 3); // more than fit beside a name stand in a row of their own
+  head.append(name, unit, make("span", "spring"), row);
   const canvas = make("canvas", "chart");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${metric.label} over time${metric.help ? `: ${metric.help}` : ""}`);

@@ -114,7 +114,9 @@ function buildControls(on) {
   const place = makeTextButton("place", "Place the start", "place", on.place);
   const draw = makeTextButton("draw", "Draw a target", "draw", on.draw);
   const row = make("div", "switches");
-  row.append(...Object.values(switches), make("span", "spring"), place, draw);
+  const tools = make("div", "tools");
+  tools.append(place, draw);
+  row.append(...Object.values(switches), tools);
   element.append(buttons, speed, scrub, counter, row);
   return { element, buttons, play, speed, scrub, counter, switches, place, draw };
 }

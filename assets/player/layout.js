@@ -5,16 +5,18 @@ const NARROW = 560; // below: one thing under the other
 const WIDE = 900; // from here on: metrics beside the clouds
 const SIDE_METRICS = 290; // the least width of metrics beside the clouds
 
-// Columns of panels and the width of one view: the largest that fits the width and the height.
+// Columns of panels and the width of one view: the largest that fits the width and the height, but rather beside
+// each other, where eyes compare them, if that costs little.
 function fitPanels(count, width, shape, narrow) {
   const height = Math.min(660, Math.max(440, window.innerHeight * 0.7));
   let best = { columns: 1, side: 0 };
   for (let columns = 1; columns <= (width < 480 ? 1 : count); columns++) {
     const rows = Math.ceil(count / columns);
+    if (rows * columns - count > 1) continue; // not three and one
     const across = (width - GAP * (columns - 1)) / columns - shape.left - shape.right;
     const down = narrow ? Infinity : (height / rows - shape.top - shape.bottom) / shape.aspect;
     const side = Math.floor(Math.max(100, Math.min(across, down)));
-    if (side >= best.side) best = { columns, side };
+    if (side >= 0.85 * best.side) best = { columns, side };
   }
   return best;
 }
@@ -26,7 +28,8 @@ function layoutPlayer(player) {
   player.theme = readTheme(root);
   root.classList.toggle("dark", player.theme.dark);
   const narrow = width < NARROW;
-  const beside = width >= WIDE && charts.length > 0 && panels.length !== 3; // three in a row take all the width
+  const inARow = panels.length === 2 || panels.length === 3; // side by side they take all the width
+  const beside = width >= WIDE && charts.length > 0 && !inARow;
   root.classList.toggle("narrow", narrow);
   root.classList.toggle("beside", beside);
   const shape = panelShape(scene.bounds, switches.marginals, narrow);
@@ -38,19 +41,24 @@ function layoutPlayer(player) {
   player.panelBox.style.gridTemplateColumns = `repeat(${columns}, ${panelWidth}px)`;
   for (const panel of panels) {
     layoutPanel(panel, scene, player.theme, shape, side, switches.marginals);
-    reserveCaption(panel);
     if (hasProposals(scene)) reserveReading(panel);
   }
+  reserveCaptions(panels);
   showSettings(player.controls, scene, player);
   layoutMetrics(player, beside ? width - cloudsWidth - 2 * GAP : width, beside);
   return true;
 }
 
-// Captions differ in length: keep room for the longest, so that nothing below moves while it plays.
-function reserveCaption({ caption, data }) {
-  caption.style.minHeight = "";
-  caption.textContent = data.captions.reduce((longest, text) => (text.length > longest.length ? text : longest));
-  caption.style.minHeight = `${caption.offsetHeight}px`;
+// Captions differ in length: keep room for the longest, so that nothing below moves while it plays, and views
+// beside each other stay level.
+function reserveCaptions(panels) {
+  const longest = (texts) => texts.reduce((best, text) => (text.length > best.length ? text : best));
+  for (const { caption, data } of panels) {
+    caption.style.minHeight = "";
+    caption.textContent = longest(data.captions);
+  }
+  const height = Math.max(...panels.map(({ caption }) => caption.offsetHeight));
+  for (const { caption } of panels) caption.style.minHeight = `${height}px`;
 }
 
 function layoutMetrics({ charts, scene, theme, metricBox, clouds }, width, beside) {
@@ -61,7 +69,7 @@ function layoutMetrics({ charts, scene, theme, metricBox, clouds }, width, besid
   const rows = Math.ceil(charts.length / columns);
   const chartWidth = Math.floor(Math.min(560, (width - 1.5 * GAP * (columns - 1)) / columns));
   metricBox.style.gridTemplateColumns = `repeat(${columns}, ${chartWidth}px)`;
-  const head = charts[0].element.firstChild.offsetHeight;
+  const head = Math.max(...charts.map((chart) => chart.element.firstChild.offsetHeight));
   const room = clouds.offsetHeight / rows - head - GAP;
   const height = beside ? Math.floor(Math.min(190, Math.max(90 - head, room))) : 104;
   charts.forEach((chart, index) => {

@@ -1,7 +1,8 @@
-"""What AniLA's variants sample, in closed form, on three targets on a line and along the radius of four rings.
+"""What AniLA's variants sample, in closed form: on three targets on a line, along the radius of four rings.
 
-γ(x) = 1/max(1, |U'|/b), or its smooth form 1/√(1 + (U'/b)²). With the drift g and the noise √2 s of a variant (per unit of h),
-the density without flux is s^-2 exp(-∫ g/s²): e^-U for the corrected ones. Knows nothing of chains.
+γ(x) = 1/max(1, |U'|/b), or its smooth form 1/√(1 + (U'/b)²). With the drift g and the noise √2 s of a
+variant (per unit of h), the density without flux is s^-2 exp(-∫ g/s²): e^-U for the corrected ones. Knows
+nothing of chains.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _PAIR = 1.5  # where its modes lie, at ±
 
 @dataclass(frozen=True)
 class Place:
-    """A target on which laws are compared: its energy, and what counts as near a mode (of x, or the radius)."""
+    """A target on which laws are compared: its energy, and what of x (or of the radius) is near a mode."""
 
     energy: Callable[[], Energy]
     near: Callable[[Tensor], Tensor]
@@ -78,7 +79,7 @@ def _along(part: str, points: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def mean_slope(part: str) -> float:
-    """The mean of |∇U| over the target: with a threshold b far below, steps shrink about mean_slope/b times."""
+    """The mean of |∇U| over the target: a threshold b far below shrinks steps about mean_slope/b times."""
     law = variant_law(part, "truth", 1.0)
     return float((_along(part, law.points)[1].abs() * law.density).sum()) * law.width
 

@@ -34,8 +34,8 @@ class Truth(NamedTuple):
 def work(config: Config) -> Findings:
     """What a small cloud comes to after the given number of gradients a chain.
 
-    config: energy and sampler with their parameters (and names), h, chains, gradients, seed. A sampler without
-    gradients takes as many steps.
+    config: energy and sampler with their names and parameters, h, chains, gradients, seed. A sampler
+    without gradients takes as many steps.
 
     ratio: sliced W2 to exact draws over what exact draws show (their floor); spread: the standard deviation
     of that for exact draws themselves. energy_error: mean energy minus the target's. Both None where a chain

@@ -131,8 +131,8 @@ def window_starts(times: Tensor, window: float) -> list[float]:
     last = float(times[-1]) - window
     if last < window:
         raise ValueError(
-            f"the run lasts {float(times[-1]):.3g} units of time, and a window {window:g}: take larger steps, "
-            "steps that fall more slowly, or a shorter window"
+            f"the run lasts {float(times[-1]):.3g} units of time, and a window {window:g}: take larger "
+            "steps, steps that fall more slowly, or a shorter window"
         )
     return torch.logspace(math.log10(last / 100), math.log10(last), WINDOWS, dtype=torch.float64).tolist()
 

@@ -21,7 +21,7 @@ from lflow.papers.line import LineLaw
 SAMPLERS = (*VARIANCE, "baoab", "obabo")
 CLOUDS = 5
 CLOSED_FORM = VARIANCE | {"baoab": lambda h: 1.0}
-"""Stationary E[x²] on N(0,1): of the Brownian schemes, and of BAOAB's positions, exact at every stable step."""
+"""Stationary E[x²] on N(0,1); that of BAOAB's positions is exact at every stable step."""
 
 _BURN, _APART, _FRAMES = 10.0, 1.0, 20  # units of time before the first frame, and between frames
 
@@ -63,7 +63,7 @@ def jobs(on: str, samplers: tuple[str, ...], chains: int) -> list[Job]:
 
 
 def work(config: Config) -> Findings:
-    """E[x²]/truth - 1 in each of several independent clouds, that run side by side as one; [] if one was lost.
+    """E[x²]/truth - 1 of several independent clouds that run side by side; [] where a chain was lost.
 
     Twenty frames, one unit of time apart, after ten units from exact draws. BAOAB's and OBABO's time is that
     of their own momentum dynamics.

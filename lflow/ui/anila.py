@@ -1,28 +1,32 @@
-"""The four views of the page AniLA: controls, runs, a figure, its words and its numbers, each.
+"""The views of the page AniLA: controls, runs, a figure, its words and its numbers, each.
 
 What is measured lies in lflow/papers/anila*.py; this module puts it on the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import pandas as pd
+import numpy as np
 import streamlit as st
 
-from lflow.papers.anila_laws import core, steep_share, variant_law
-from lflow.papers.experiment import Record
-from lflow.samplers.anila import VARIANTS
+from lflow.papers.anila_laws import BINS, core, steep_share, variant_law
+from lflow.papers.experiment import key, read_parts
+from lflow.ui import anila_clouds, anila_compare, anila_cost, study, take
 from lflow.ui import anila_controls as controls
-from lflow.ui import anila_cost, anila_edge_chart, anila_law_chart
+from lflow.ui import anila_keys as keys
 from lflow.ui import anila_read as read
 from lflow.ui import anila_style as style
 from lflow.ui import anila_words as words
-from lflow.ui.anila_charts import Axes, Curve, Level, curves
+from lflow.ui.anila_law_chart import PUBLISHED, along_a_line, panels
+from lflow.ui.anila_print import or_lost, sentences, table
 from lflow.ui.anila_runs import (
-    BUDGETS,
-    COMPARED,
+    EDGE_START,
+    EDGE_THRESHOLD,
     FRAMES,
+    SHOWN,
+    TARGETS,
     Target,
     bias_name,
     burn_in,
@@ -33,17 +37,37 @@ from lflow.ui.anila_runs import (
     work,
 )
 from lflow.ui.explain import number
-from lflow.ui.study import collect
 
 Picture = Callable[[], None]
+
+
+def clouds(seed: int) -> Picture:
+    """The controls of "The clouds"; what it shows."""
+    name, _ = controls.choose_target()
+    b, h = controls.choose_threshold(name), controls.choose_step_size(name)
+    gradients = int(controls.control(keys.SPEND, "Gradients a particle"))
+    return lambda: _show_clouds(name, b, h, gradients, seed)
+
+
+def _show_clouds(name: str, b: float, h: float, gradients: int, seed: int) -> None:
+    asked = keys.race(name, b, h, gradients, seed)
+    seen = anila_clouds.play(asked, name, b)
+    if not seen:
+        return
+    calm = anila_clouds.calm_shares(name, b)
+    sentences(words.clouds(name, b, seen, calm))
+    notes = {method: words.calm_note(each) for method, each in seen.items()}
+    st.markdown(words.density_title(name))
+    densities(panels(anila_clouds.laws(name, b), anila_clouds.histograms(seen)), notes)
+    take.section(keys.PREFIX, lambda: anila_clouds.taken(asked))
 
 
 def law(seed: int) -> Picture:
     """The controls of "The law"; what it shows."""
     name, target = controls.choose_target()
     b, h = controls.choose_threshold(name), controls.choose_step_size(name)
-    methods = controls.VARIANTS[str(controls.control(controls.WHICH, "Variants"))]
-    smooth = bool(controls.control(controls.SMOOTH, "Smooth γ"))
+    methods = keys.VARIANTS[str(controls.control(keys.WHICH, "Variants"))]
+    smooth = bool(controls.control(keys.SMOOTH, "Smooth γ"))
     return lambda: _show_law(name, target, b, h, smooth, methods, seed)
 
 
@@ -51,253 +75,91 @@ def _show_law(
     name: str, target: Target, b: float, h: float, smooth: bool, methods: Sequence[str], seed: int
 ) -> None:
     jobs = law_jobs(target, h, b, smooth, methods, seed)
-    rows = read.law_rows(collect("anila-law", work, jobs))
-    drawn = anila_law_chart.panels(target.part, b, smooth, {row.method: row.histogram for row in rows})
-    for start in range(0, len(rows), 3):
-        for column, row in zip(st.columns(3, gap="medium"), rows[start : start + 3], strict=False):
-            with column:
-                st.markdown(f"**{style.title(row.method)}**  \n{_close(row)}")
-                alt = f"Density sampled by {style.inline(row.method)}, over e^f and {anila_law_chart.PUBLISHED}."
-                st.altair_chart(drawn[row.method], alt=f"{alt} {_close(row)}")
+    rows = read.law_rows(study.collect("anila-law", work, jobs))
+    laws = along_a_line(target.part, b, smooth, methods)
+    drawn = panels(laws, {row.method: _in_pairs(row.histogram) for row in rows})
+    notes = {row.method: _close(row) for row in rows}
+    densities(drawn, notes)
     truth = variant_law(target.part, "truth", 1.0)
     near, floor = truth.mass(lambda x: core(x, target.part)), read.law_floor(target.part)
-    _say(words.law(name, b, steep_share(target.part, b), rows, near, floor))
+    sentences(words.law(name, b, steep_share(target.part, b), rows, near, floor))
     _law_table(target.part, name, rows, near, floor)
     burn, waits = burn_in(target, h, b)
     gap = jobs[0].config["gap"] if jobs else 0
     st.caption(words.settling(burn, FRAMES, gap, waits))
 
 
+def densities(drawn: Mapping[str, Any], notes: Mapping[str, str]) -> None:
+    """The charts in rows of three (of two, where there are four), each under its name and a note."""
+    methods = list(drawn)
+    wide = 2 if len(methods) == 4 else 3
+    for start in range(0, len(methods), wide):
+        columns = st.columns(wide, gap="medium")
+        for column, method in zip(columns, methods[start : start + wide], strict=False):
+            with column:
+                st.markdown(f"**{style.title(method)}**  \n:small[{notes[method]}]")
+                alt = f"Density that {style.inline(method)} sampled, under e^f and {PUBLISHED}."
+                st.altair_chart(drawn[method], alt=f"{alt} {notes[method]}")
+
+
+def _in_pairs(histogram: list[float] | None) -> Any:
+    """Two cells in one: what is left is the shape, and half of the noise."""
+    return None if histogram is None else np.reshape(histogram, (BINS // 2, 2)).mean(1)
+
+
 def _close(row: read.LawRow) -> str:
     if row.kl_truth is None or row.kl_own is None:
-        return ":small[chains were lost]"
+        return "chains were lost"
     own = "" if row.kl_own == row.kl_truth else f", to its own law {number(row.kl_own)}"
-    return f":small[KL to e^f {number(row.kl_truth)}{own}]"
+    return f"KL to e^f {number(row.kl_truth)}{own}"
 
 
 def _law_table(part: str, name: str, rows: Sequence[read.LawRow], near: float, floor: float) -> None:
-    measure = words.measure_word(part)
+    columns = [f"{words.measure_word(part)} (closed form)", f"mass within {words.NEAR[name]} (closed form)"]
+    found = [
+        (
+            style.title(row.method),
+            f"{or_lost(row.variance)} ({number(row.variance_own)})",
+            f"{or_lost(row.core)} ({number(row.core_own)})",
+            or_lost(row.kl_truth),
+            or_lost(row.kl_own),
+        )
+        for row in rows
+    ]
     truth = read.closed_form(part, "truth", 1.0, False)[0]
-
-    def both(measured: float | None, exact: float) -> str:
-        return f"{_or_lost(measured)} ({number(exact)})"
-
-    table = [
-        {
-            "": style.title(row.method),
-            f"{measure} (closed form)": both(row.variance, row.variance_own),
-            f"mass within {words.NEAR[name]} (closed form)": both(row.core, row.core_own),
-            "KL to e^f": _or_lost(row.kl_truth),
-            "KL to its own law": _or_lost(row.kl_own),
-        }
-        for row in rows
-    ]
-    table.append(
-        {"": "e^f itself", **_cells(table, [number(truth), number(near), f"{number(floor)} (floor)", ""])}
-    )
-    _table(table, "Each variant's moments and divergences, measured and in closed form as h → 0.")
-
-
-def _cells(table: Sequence[dict[str, str]], values: Sequence[str]) -> dict[str, str]:
-    names = list(table[0])[1:] if table else [str(place) for place in range(len(values))]
-    return dict(zip(names, values, strict=True))
-
-
-def _or_lost(value: float | None) -> str:
-    return "lost" if value is None else number(value)
-
-
-def _table(rows: Sequence[dict[str, str]], alt: str) -> None:
-    if rows:
-        st.table(pd.DataFrame(rows).set_index(""), border="horizontal", alt=alt)
-
-
-def _say(sentences: Sequence[str]) -> None:
-    st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
-
-
-def _records(name: str, target: Target) -> tuple[list[Record], list[Record]]:
-    """The runs that choose the step sizes, and those with the chosen ones."""
-    tuned = collect(bias_name(name), work, tuning_jobs(target))
-    return tuned, collect(bias_name(name), work, reported_jobs(target, tuned))
-
-
-def bias(seed: int) -> Picture:
-    """The controls of "Bias and b"; what it shows."""
-    name, target = controls.choose_target()
-    b = controls.choose_threshold(name)
-    gradients = int(controls.control(controls.GRADIENTS, "Gradients a particle"))
-    return lambda: _show_bias(name, target, read.nearest(target.thresholds, b), gradients)
-
-
-def _show_bias(name: str, target: Target, b: float, gradients: int) -> None:
-    tuned, reported = _records(name, target)
-    rows, floor = read.bias_rows(tuned, reported, gradients), read.floor(reported)
-    lines = [_over_b([row for row in rows if row.method == method]) for method in VARIANTS]
-    across = [Level(r.method, r.w2.mean, r.w2.low, r.w2.high) for r in rows if r.method in ("ula", "mala") and r.w2]
-    across.append(Level("exact", floor.mean, floor.low, floor.high))
-    axes = Axes(
-        "threshold b (log, falling: towards ULA on the left)",
-        f"{_distance(target)} (log)",
-        target.thresholds,
-        falling=True,
-        cursor=b,
-    )
-    said = words.bias(name, rows, b, floor)
-    st.altair_chart(
-        curves(lines, across, axes), alt=f"Distance to {words.WHERE[name]} over b. {' '.join(said)}"
-    )
-    _say(said)
-    _bias_table(read.at_threshold(rows, b), floor, b)
-    st.caption(
-        f"{gradients:,} gradients a particle, 2,000 particles from 2·N(0, I). Each point with the best of "
-        f"{len(target.steps)} step sizes, chosen by a seed of its own; five other seeds, the band from the lowest "
-        f"to the highest. {_about_distance(target)} The dotted line is b = {number(b)}, of the thresholds that ran "
-        "the nearest to yours."
-    )
-
-
-def _over_b(rows: Sequence[read.BiasRow]) -> Curve:
-    found = [row.w2 for row in rows]
-    means, lows, highs = (
-        [None if w is None else getattr(w, n) for w in found] for n in ("mean", "low", "high")
-    )
-    return Curve(rows[0].method if rows else "paper", [row.b or 0.0 for row in rows], means, lows, highs)
-
-
-def _distance(target: Target) -> str:
-    return "W2 within the rings" if target.part == "rings" else "W2 to e^f"
-
-
-def _about_distance(target: Target) -> str:
-    if target.part == "rings":
-        return "Each ring counts by itself: no short run sets the shares of the rings right."
-    return "The target is even: each cloud is taken together with its mirror image."
-
-
-def _bias_table(rows: Sequence[read.BiasRow], floor: read.Spread, b: float) -> None:
-    table = [
-        {
-            "": style.title(row.method),
-            "best h": "–" if row.h is None else f"{row.h:g}",
-            f"distance at b = {number(b)}": _spread(row.w2),
-            "over the floor": "lost" if row.w2 is None else f"{number(row.w2.mean / floor.mean)}×",
-        }
-        for row in rows
-    ]
-    table.append({"": "Exact samples", **_cells(table, ["–", _spread(floor), "1×"])})
-    _table(table, "Distances of every method at the threshold chosen.")
-
-
-def _spread(found: read.Spread | None) -> str:
-    return "lost" if found is None else f"{number(found.mean)} ({number(found.low)} to {number(found.high)})"
-
-
-def edge(seed: int) -> Picture:
-    """The controls of "Where ULA diverges"; what it shows."""
-    b = float(controls.control(controls.EDGE_B, "Threshold b"))
-    start = float(controls.control(controls.START, "Start, standard deviation"))
-    return lambda: _show_edge(b, start)
-
-
-def _show_edge(b: float, start: float) -> None:
-    rows = read.edge_rows(collect("anila-edge", work, edge_jobs(b, start)))
-    if not rows:
-        return
-    st.markdown("**Share of chains lost** :small[on U = x⁴, within 240 steps]")
-    st.altair_chart(anila_edge_chart.strips(rows), alt=anila_edge_chart.words(rows))
-    st.markdown("**How right the others are** :small[E x² over the target's, of the chains that are left]")
-    found = [_second(row) for row in rows]
-    high = max((value for line in found for value in line.high if value is not None), default=1.0)
-    axes = Axes(
-        "step size h (log)",
-        "E x² over the target's (log)",
-        rows[0].sizes,
-        most=max(high * 1.2, 2.0),
-        height=300,
-    )
-    st.altair_chart(curves(found, [Level("exact", 1.0, 1.0, 1.0)], axes), alt=_second_in_words(found))
-    _say(words.diverging(rows, start, b))
-    st.caption(
-        "100 chains a step size and seed, five seeds; bands from the lowest to the highest. A chain is lost when it "
-        "overflows or is seen beyond 1,000 widths of the picture. The accept step and MALA can keep a chain by "
-        "refusing every move."
-    )
-
-
-def _second(row: read.EdgeRow) -> Curve:
-    means, lows, highs = (
-        [None if found is None else getattr(found, name) for found in row.second]
-        for name in ("mean", "low", "high")
-    )
-    return Curve(row.method, row.sizes, means, lows, highs)
-
-
-def _second_in_words(lines: Sequence[Curve]) -> str:
-    told = [
-        f"{style.title(line.method)} {number(line.rows[-1]['y'])} at h = {line.rows[-1]['x']:g}"
-        for line in lines
-        if line.rows
-    ]
-    return f"E x² over the target's, at the largest step at which chains are left: {'; '.join(told)}."
-
-
-def cost(seed: int) -> Picture:
-    """The controls of "What it costs"; what it shows."""
-    name, target = controls.choose_target()
-    b = controls.choose_threshold(name)
-    return lambda: _show_cost(name, target, read.nearest(target.thresholds, b))
-
-
-def _show_cost(name: str, target: Target, b: float) -> None:
-    tuned, reported = _records(name, target)
-    floor, shipped = read.floor(reported), anila_cost.measured()
-    by_gradients = {
-        gradients: read.at_threshold(read.bias_rows(tuned, reported, gradients), b) for gradients in BUDGETS
-    }
-    lines = [_over_gradients(by_gradients, method) for method in COMPARED]
-    reached = {method: words.reach(by_gradients, method, floor) for method in COMPARED}
-    axes = Axes("gradients a particle (log)", f"{_distance(target)} (log)", BUDGETS)
-    across = [Level("exact", floor.mean, floor.low, floor.high)]
-    said = words.cost(name, b, shipped["ratios"][name], reached, "")
-    st.altair_chart(curves(lines, across, axes), alt=f"Distance over gradients. {' '.join(said)}")
-    _say(said)
-    _cost_table(by_gradients[BUDGETS[-1]], shipped["ratios"][name], reached)
-    st.caption(
-        f"Time: medians of {shipped['repetitions']} turns, each over ULA's turn beside it, {shipped['chains']:,} "
-        f"particles, one thread, torch {shipped['torch']}, on {shipped['date']}, by `{shipped['command']}`. "
-        f"Distances at b = {number(b)} as in {controls.BIAS}: five seeds, the best step for each number of gradients."
-    )
-
-
-def _over_gradients(by_gradients: dict[int, list[read.BiasRow]], method: str) -> Curve:
-    found = [next((r.w2 for r in rows if r.method == method), None) for rows in by_gradients.values()]
-    means, lows, highs = (
-        [None if w is None else getattr(w, n) for w in found] for n in ("mean", "low", "high")
-    )
-    return Curve(method, list(by_gradients), means, lows, highs)
-
-
-def _cost_table(
-    rows: Sequence[read.BiasRow], ratios: dict[str, float], reached: dict[str, int | None]
-) -> None:
-    table = [
-        {
-            "": style.title(row.method),
-            "gradients a step": str(anila_cost.gradients_per_step(row.method)),
-            "time a step over ULA's": f"{ratios[row.method]:.2g}×",
-            "gradients to twice the floor": "–" if (most := reached[row.method]) is None else f"{most:,}",
-            f"distance at {BUDGETS[-1]:,}": "lost" if row.w2 is None else number(row.w2.mean),
-            "accepted": "–" if row.acceptance is None else f"{row.acceptance:.0%}",
-        }
-        for row in rows
-    ]
-    _table(table, "What each method costs and gets.")
+    found.append(("e^f itself", number(truth), number(near), f"{number(floor)} (floor)", ""))
+    alt = "Each variant's moments and divergences, measured and in closed form as h → 0."
+    table([*columns, "KL to e^f", "KL to its own law"], found, alt)
 
 
 VIEWS: dict[str, Callable[[int], Picture]] = {
-    controls.LAW: law,
-    controls.BIAS: bias,
-    controls.EDGE: edge,
-    controls.COST: cost,
+    keys.CLOUDS: clouds,
+    keys.LAW: law,
+    keys.BIAS: anila_compare.bias,
+    keys.EDGE: anila_compare.edge,
+    keys.COST: anila_compare.cost,
 }
+
+
+def build() -> None:
+    """Compute what the page opens on: the studies and the times where they are missing, and the clouds."""
+
+    def say(line: str) -> None:
+        print(line, end="\r", flush=True)
+
+    laws = [
+        job for target in TARGETS.values() for job in law_jobs(target, target.h, target.b, False, SHOWN, 0)
+    ]
+    study.ship("anila-law", work, laws, say)
+    study.ship("anila-edge", work, edge_jobs(EDGE_THRESHOLD, EDGE_START), say)
+    for name, target in TARGETS.items():
+        file, tuning = bias_name(name), tuning_jobs(target)
+        # First what chooses the step sizes, then the runs with those.
+        known = read_parts(study.shipped_file(file))
+        if not all(key(job.config) in known for job in tuning):
+            study.ship(file, work, tuning, say)
+            known = read_parts(study.shipped_file(file))
+        tuned = [known[key(job.config)] for job in tuning]
+        study.ship(file, work, [*tuning, *reported_jobs(target, tuned)], say)
+    anila_cost.ship()
+    anila_clouds.build()

@@ -56,7 +56,7 @@ def strips(rows: Sequence[EdgeRow]) -> alt.LayerChart:
             chart.mark_area(color=shade, opacity=0.25).encode(x=x, y=y.copy(), y2="high:Q"),
             chart.mark_line(color=shade, strokeWidth=1.6).encode(x=x, y=y, tooltip=tips),
         ]
-        ends = table.iloc[[-1]].assign(text=f"{100 * row.lost[-1].mean:.0f} %")
+        ends = table.iloc[[-1]].assign(share=place + 0.3, text=f"{100 * row.lost[-1].mean:.0f} %")
         mark = alt.Chart(ends).mark_text(align="left", baseline="middle", dx=6, color=shade, fontSize=12)
         layers.append(mark.encode(x=x, y=y, text="text:N"))
     drawn = alt.layer(*layers).properties(height=_STRIP * len(rows))

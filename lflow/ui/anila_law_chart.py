@@ -1,104 +1,139 @@
-"""Small multiples of densities: what a run sampled, as a filled histogram, under the laws it is compared with."""
+"""Small multiples of densities: what a run sampled, filled, under the laws that it is compared with.
+
+The laws are known along a line: of x, of the radius on the rings, or of x in the plane, the other coordinate
+summed out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
-from lflow.papers.anila_laws import BINS, RANGE, variant_law
-from lflow.papers.line import LineLaw
+from lflow.energies.base import Energy
+from lflow.papers.anila_laws import RANGE, variant_law
 from lflow.ui import anila_style as style
 
-HEIGHT = 235
+HEIGHT = 260
 _POINTS = 320
+_GRID = 400
 _CODED = ("toy_code", "flowers_code")
-TRUTH, PUBLISHED = "e^f", "e^f·max(1, |∇f|/b)"
-SMOOTH = "e^f·√(1 + |∇f|²/b²)"
+TRUTH, PUBLISHED, SMOOTH = "e^f", "e^f·max(1, |∇f|/b)", "e^f·√(1 + |∇f|²/b²)"
+Values = NDArray[np.float64]
 
 
-def laws(part: str, b: float, smooth: bool) -> dict[str, LineLaw]:
-    """What every panel is compared with: the target and the published one's law."""
-    return {name: variant_law(part, name, b, smooth) for name in ("truth", "paper")}
+@dataclass(frozen=True)
+class Laws:
+    """The target, the law of the step as published, and those of the coded variants, at points x."""
+
+    word: str
+    x: Values
+    truth: Values
+    published: Values
+    own: dict[str, Values] = field(default_factory=dict)
+    smooth: bool = False
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest x."""
+        return float(self.x[0]), float(self.x[-1])
 
 
-def panels(
-    part: str, b: float, smooth: bool, histograms: Mapping[str, list[float] | None]
-) -> dict[str, alt.LayerChart]:
-    """A chart for each method, on the same axes. histogram: the density in each of the cells; None where lost."""
-    low, high = RANGE[part]
-    x = torch.linspace(low, high, _POINTS, dtype=torch.float64)
-    shown = {name: law.at(x).numpy() for name, law in laws(part, b, smooth).items()}
-    own = {m: variant_law(part, m, b, smooth).at(x).numpy() for m in histograms if m in _CODED}
-    cells = {m: None if found is None else _pairs(found) for m, found in histograms.items()}
-    tallest = [*shown.values(), *own.values(), *(found for found in cells.values() if found is not None)]
-    top = 1.16 * max(float(values.max()) for values in tallest)
-    axes = _axes(part, top)
+def along_a_line(part: str, b: float, smooth: bool, methods: Iterable[str]) -> Laws:
+    """The closed forms of the experiments' targets."""
+    x = torch.linspace(*RANGE[part], _POINTS, dtype=torch.float64)
+
+    def at(method: str) -> Values:
+        return variant_law(part, method, b, smooth).at(x).numpy()
+
+    own = {method: at(method) for method in methods if method in _CODED}
+    return Laws("radius" if part == "rings" else "x", x.numpy(), at("truth"), at("paper"), own, smooth)
+
+
+def in_the_plane(energy: Energy, b: float) -> Laws:
+    """The marginal densities of x: e^f and e^f·max(1, |∇f|/b) on a grid over the bounds, summed along y.
+
+    The law of the step as published holds in any dimension, those of the coded ones do not.
+    """
+    (x0, x1), (y0, y1) = energy.bounds
+    x, y = (torch.linspace(low, high, _GRID, dtype=torch.float64) for low, high in ((x0, x1), (y0, y1)))
+    points = torch.cartesian_prod(x, y)
+    weight = torch.exp(-energy(points))
+    steep = (energy.grad(points).norm(dim=1) / b).clamp_min(1.0)
+    width = (x1 - x0) / (_GRID - 1)
+    truth, published = (
+        (each.reshape(_GRID, _GRID).sum(1) / each.sum() / width).numpy() for each in (weight, weight * steep)
+    )
+    return Laws("x", x.numpy(), truth, published)
+
+
+def panels(laws: Laws, histograms: Mapping[str, Values | None]) -> dict[str, alt.LayerChart]:
+    """A chart for each method, on the same axes; histogram: the density in even cells, None where lost."""
+    found = [cells for cells in histograms.values() if cells is not None]
+    tallest = max(float(values.max()) for values in (laws.truth, laws.published, *laws.own.values(), *found))
+    # A narrow peak may leave the picture, so that the target stays in view.
+    top = min(1.16 * tallest, 1.9 * float(laws.truth.max()))
+    axes = _axes(laws, top)
     drawn = {}
-    for place, method in enumerate(histograms):
-        layers = [_histogram(cells[method], part, method, axes)] if cells[method] is not None else []
-        if method in own:
-            layers.append(_line(x, own[method], axes, style.colour(method), [1, 0], 1.6))
-            layers += _label(x, own[method], axes, "its own law", style.colour(method))
-        layers.append(_line(x, shown["paper"], axes, style.ink(), [4, 3], 1.1))
-        layers.append(_line(x, shown["truth"], axes, style.ink(), [1, 0], 1.1))
+    for place, (method, cells) in enumerate(histograms.items()):
+        layers = [] if cells is None else [_histogram(cells, laws, method, axes)]
+        if method in laws.own:
+            layers.append(_line(laws.x, laws.own[method], axes, style.colour(method), [1, 0], 1.6))
+            layers.append(_own_name(laws, method, top, axes))
+        layers.append(_line(laws.x, laws.published, axes, style.ink(), [4, 3], 1.1))
+        layers.append(_line(laws.x, laws.truth, axes, style.ink(), [1, 0], 1.1))
         if place == 0:
-            layers += _key(high, top, axes, smooth)
+            layers += _key(laws, top, axes)
         drawn[method] = alt.layer(*layers).properties(height=HEIGHT).configure_view(strokeWidth=0)
     return drawn
 
 
-def _pairs(histogram: list[float]) -> Any:
-    """Two cells in one: what is left is the shape, and half of the noise."""
-    return np.asarray(histogram).reshape(BINS // 2, 2).mean(1)
+Axes = tuple[alt.X, alt.Y]
 
 
-def _axes(part: str, top: float) -> tuple[alt.X, alt.Y]:
-    low, high = RANGE[part]
-    words = "radius" if part == "rings" else "x"
+def _axes(laws: Laws, top: float) -> Axes:
     x_axis = alt.Axis(grid=False, tickCount=8, format="~g")
-    x = alt.X("x:Q", title=words, scale=alt.Scale(domain=[low, high], nice=False), axis=x_axis)
+    x = alt.X("x:Q", title=laws.word, scale=alt.Scale(domain=list(laws.span), nice=False), axis=x_axis)
     y_axis = alt.Axis(grid=False, tickCount=3)
     y = alt.Y("y:Q", title="density", scale=alt.Scale(domain=[0, top], nice=False), axis=y_axis)
     return x, y
 
 
-def _histogram(found: Any, part: str, method: str, axes: tuple[alt.X, alt.Y]) -> Any:
-    low, high = RANGE[part]
-    edges = np.linspace(low, high, len(found) + 1)
-    table = pd.DataFrame({"x": edges, "y": np.append(found, found[-1]).round(5)})
+def _histogram(cells: Values, laws: Laws, method: str, axes: Axes) -> Any:
+    edges = np.linspace(*laws.span, len(cells) + 1)
+    table = pd.DataFrame({"x": edges.round(4), "y": np.append(cells, cells[-1]).round(5)})
     mark = alt.Chart(table).mark_area(
-        interpolate="step-after", color=style.colour(method), opacity=0.34, line=False
+        interpolate="step-after", color=style.colour(method), opacity=0.38, clip=True
     )
     return mark.encode(x=axes[0], y=axes[1])
 
 
-def _line(x: Any, y: Any, axes: tuple[alt.X, alt.Y], colour: str, dash: list[int], width: float) -> Any:
-    table = pd.DataFrame({"x": np.round(x.numpy(), 4), "y": np.round(y, 5)})
-    mark = alt.Chart(table).mark_line(color=colour, strokeDash=dash, strokeWidth=width)
+def _line(x: Values, y: Values, axes: Axes, colour: str, dash: list[int], width: float) -> Any:
+    table = pd.DataFrame({"x": x.round(4), "y": y.round(5)})
+    mark = alt.Chart(table).mark_line(color=colour, strokeDash=dash, strokeWidth=width, clip=True)
     return mark.encode(x=axes[0], y=axes[1])
 
 
-def _label(x: Any, y: Any, axes: tuple[alt.X, alt.Y], text: str, colour: str) -> list[Any]:
-    """Above the highest point of a curve, the leftmost of several."""
-    top = int(np.flatnonzero(y > 0.995 * y.max())[0])
-    table = pd.DataFrame([{"x": float(x[top]), "y": float(y[top]), "text": text}])
-    mark = alt.Chart(table).mark_text(dy=-8, color=colour, fontSize=12)
-    return [mark.encode(x=axes[0], y=axes[1], text="text:N")]
+def _own_name(laws: Laws, method: str, top: float, axes: Axes) -> Any:
+    """The name of a coded variant's law, in its colour, in the upper right corner."""
+    return _corner(laws, top, axes, "― its own law", style.colour(method), 0)
 
 
-def _key(high: float, top: float, axes: tuple[alt.X, alt.Y], smooth: bool) -> list[Any]:
+def _key(laws: Laws, top: float, axes: Axes) -> list[Any]:
     """What the two lines are, in the upper right corner."""
-    lines = (f"―  {TRUTH}", f"╌  {SMOOTH if smooth else PUBLISHED}")
-    layers = []
-    for place, text in enumerate(lines):
-        table = pd.DataFrame([{"x": high, "y": top, "text": text}])
-        mark = alt.Chart(table).mark_text(
-            align="right", baseline="top", dy=3 + 16 * place, color=style.ink(), fontSize=12
-        )
-        layers.append(mark.encode(x=axes[0], y=axes[1], text="text:N"))
-    return layers
+    lines = (f"―  {TRUTH}", f"╌  {SMOOTH if laws.smooth else PUBLISHED}")
+    return [_corner(laws, top, axes, text, style.ink(), place) for place, text in enumerate(lines)]
+
+
+def _corner(laws: Laws, top: float, axes: Axes, text: str, colour: str, place: int) -> Any:
+    table = pd.DataFrame([{"x": laws.span[1], "y": top, "text": text}])
+    mark = alt.Chart(table).mark_text(
+        align="right", baseline="top", dy=3 + 17 * place, color=colour, fontSize=12
+    )
+    return mark.encode(x=axes[0], y=axes[1], text="text:N")

@@ -38,7 +38,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class LawRow:
-    """A method's run beside its closed form (`_own`, as h → 0); all measured numbers None where chains were lost."""
+    """A method's run beside its closed form (`_own`, as h → 0). None where chains were lost."""
 
     method: str
     variance: float | None
@@ -105,7 +105,7 @@ class BiasRow:
 
 
 def bias_rows(tuned: Sequence[Record], reported: Sequence[Record], gradients: int) -> list[BiasRow]:
-    """Every method at every threshold, after so many gradients; without those whose seeds are not all done."""
+    """Every method at every threshold, after so many gradients, where all seeds are done."""
     column = BUDGETS.index(gradients)
     rows = []
     for method, b in dict.fromkeys((r.config["method"], r.config["b"]) for r in tuned):
@@ -157,9 +157,10 @@ def best_threshold(rows: Sequence[BiasRow], method: str) -> BiasRow | None:
 
 @dataclass(frozen=True)
 class EdgeRow:
-    """A method on the quartic: over the step sizes the share of chains lost, and E x² of the others over the truth.
+    """A method on the quartic: the share of chains lost at each step size, and E x² of the others over e^f's.
 
-    None where no seed has a chain left."""
+    The latter is None where a seed has no chain left.
+    """
 
     method: str
     sizes: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""The runs behind the page AniLA: which jobs each of its views needs, and what is shipped of them.
+"""The runs behind the page AniLA: which jobs each of its views needs.
 
 Knows the experiments (lflow/papers/anila*.py) and the settings of the page, nothing of widgets and charts.
 """
@@ -6,15 +6,13 @@ Knows the experiments (lflow/papers/anila*.py) and the settings of the page, not
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lflow.papers import anila, anila_edge
 from lflow.papers.anila_laws import TUNING_SEED, mean_slope
-from lflow.papers.experiment import Config, Findings, Job, Record, or_infinite, read_parts
+from lflow.papers.experiment import Config, Findings, Job, Record, or_infinite
 from lflow.samplers.anila import VARIANTS
-from lflow.ui import study
 
 SEEDS = 5
 SHOWN = ("ula", *VARIANTS)
@@ -96,9 +94,10 @@ def law_jobs(
 ) -> list[Job]:
     """A run of each method at one step size and threshold."""
     burn, _ = burn_in(target, h, b)
-    place = {"part": target.part, "h": h, "b": b, "burn": burn, "gap": max(10, burn // 20), "smooth": smooth}
+    gap = max(10, burn // 20)
+    place = {"part": target.part, "h": h, "b": b, "burn": burn, "gap": gap, "smooth": smooth}
     return [
-        _job({**place, "method": method, "seed": seed, "chains": LAW_CHAINS}, burn + FRAMES * place["gap"])
+        _job({**place, "method": method, "seed": seed, "chains": LAW_CHAINS}, burn + FRAMES * gap)
         for method in methods
     ]
 
@@ -166,17 +165,3 @@ def work(config: Config) -> Findings:
 def bias_name(name: str) -> str:
     """The file of the runs of a target."""
     return f"anila-bias-{name}"
-
-
-def ship(say: Callable[[str], None]) -> None:
-    """Compute what the page opens on, with every target, and write it in assets/studies."""
-    laws = [
-        job for target in TARGETS.values() for job in law_jobs(target, target.h, target.b, False, SHOWN, 0)
-    ]
-    study.ship("anila-law", work, laws, say)
-    study.ship("anila-edge", work, edge_jobs(EDGE_THRESHOLD, EDGE_START), say)
-    for name, target in TARGETS.items():
-        file, tuning = bias_name(name), tuning_jobs(target)
-        study.ship(file, work, tuning, say)
-        tuned = list(read_parts(study.shipped_file(file)).values())
-        study.ship(file, work, [*tuning, *reported_jobs(target, tuned)], say)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from lflow import samplers
-from lflow.samplers.anila import VARIANTS
 from lflow.ui.theme import FAMILY_COLOURS, shades
 
 TITLES = {
@@ -16,13 +15,28 @@ TITLES = {
     "metropolis": "Corrected, accept step",
     "exact": "Exact samples",
 }
+_IN_WORDS = {
+    "paper": "the published step",
+    "toy_code": "the toy code",
+    "flowers_code": "the Flowers code",
+    "corrected": "the corrected step",
+    "metropolis": "the step with an accept step",
+    "tamed_ula": "tamed ULA",
+}
 DASHES: dict[str, list[int]] = {
     "toy_code": [7, 3],
     "flowers_code": [2, 2],
     "metropolis": [7, 3, 2, 3],
     "tamed_ula": [5, 3],
 }
-_SHADES = dict(zip(VARIANTS, shades(["anisotropic"] * 4) + shades(["anisotropic"]), strict=True))
+_PUBLISHED, _CORRECTED, _TOY, _FLOWERS = shades(["anisotropic"] * 4)
+_SHADES = {
+    "paper": _PUBLISHED,
+    "toy_code": _TOY,
+    "flowers_code": _FLOWERS,
+    "corrected": _CORRECTED,
+    "metropolis": _CORRECTED,
+}
 _TAMED = shades(["overdamped"] * 2)[1]
 
 
@@ -32,9 +46,8 @@ def title(method: str) -> str:
 
 
 def inline(method: str) -> str:
-    """The name within a sentence: lower case, but for names."""
-    name = title(method)
-    return name if method in ("ula", "mala") else name[0].lower() + name[1:]
+    """The name within a sentence."""
+    return _IN_WORDS.get(method) or title(method)
 
 
 def is_dark() -> bool:

@@ -5,13 +5,11 @@ The three things have three names: as published, as coded by its authors, correc
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from lflow.papers.anila_edge import edge
 from lflow.papers.anila_laws import ON_LINE
-from lflow.ui.anila_read import BiasRow, EdgeRow, LawRow, Spread, at_threshold, best_threshold
-from lflow.ui.anila_runs import BUDGETS
+from lflow.ui.anila_clouds import Seen
+from lflow.ui.anila_read import LawRow
 from lflow.ui.anila_style import inline, title
 from lflow.ui.explain import number
 
@@ -27,13 +25,65 @@ NEAR = {
     "mixture": "a quarter σ of a mode",
     "quartic": "a quarter σ of the mode",
 }
-_STUDENT = 4.6  # the 99.5 % quantile of Student's t with 4 degrees of freedom, for five seeds
 _AS_GOOD = 2.0  # times the floor, within which a divergence is not told from exact draws
 
 
 def join(parts: Sequence[str]) -> str:
     """A list as people say it."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+# The clouds
+
+
+def clouds(name: str, b: float, seen: Mapping[str, Seen], calm: tuple[float, float]) -> list[str]:
+    """What the clouds ended as. calm: the shares of e^f and of the published step's law where |∇U| ≤ b."""
+    lost = [f"{title(method)} lost {each.lost:,} particles" for method, each in seen.items() if each.lost]
+    if lost:
+        return [f"**{join(lost)}**: a step of this size is thrown outward where the gradient is steep."]
+    near = [f"{inline(m)} {percent(each.calm)}" for m, each in seen.items() if each.calm is not None]
+    said = [
+        f"Where the gradient is at most b = {number(b)} the step is taken in full. {percent(calm[0])} of "
+        "e^f lie "
+        f"there, and {percent(calm[1])} of e^f·max(1, |∇f|/b). At the end of these runs: {join(near)}."
+    ]
+    published, plain = seen["paper"], seen["ula"]
+    if published.calm is not None and plain.calm is not None and calm[0] > 0:
+        said.append(_hole(published.calm, calm))
+    over = [
+        f"{inline(m)} {number(each.distance / each.floor)}"
+        for m, each in seen.items()
+        if each.distance is not None and each.floor
+    ]
+    if over:
+        shares = " Most of it is the shares of the rings, which a short run leaves as it finds them."
+        said.append(
+            f"Distance to e^f (sliced W2), over what as many exact samples reach: {join(over)}."
+            + (shares if name == "rings" else "")
+        )
+    return said
+
+
+def _hole(found: float, calm: tuple[float, float]) -> str:
+    target, own = calm
+    if own > 0.9 * target:
+        return "So large a b shrinks few steps, and the published step samples nearly what ULA does."
+    nearer = abs(found - own) < abs(found - target)
+    if nearer:
+        return "The published step has its own law's share: **a hole at every mode**, no fault of the code."
+    return "The published step is nearer to e^f than to its own law: it has not settled, or h is too large."
+
+
+def calm_note(seen: Seen) -> str:
+    """The number beside a density."""
+    return "particles were lost" if seen.calm is None else f"{percent(seen.calm)} where |∇U| ≤ b"
+
+
+def density_title(name: str) -> str:
+    """What the small densities under the clouds are."""
+    if name == "rings":
+        return "**Radial density of these runs** :small[their last 20 frames, each ring counted as a quarter]"
+    return "**Density of x in these runs** :small[their last 20 frames; y is summed out]"
 
 
 # The law
@@ -44,7 +94,8 @@ def law(
 ) -> list[str]:
     """What the densities show. steep: the share of the target where |∇U| > b."""
     said = [
-        f"On {WHERE[name]} the gradient is above b = {number(b)} in {_percent(steep)} of the target: there the step "
+        f"On {WHERE[name]} the gradient is above b = {number(b)} in {percent(steep)} of the target: there "
+        "the step "
         "shrinks." + (" Almost nowhere: every variant is close to ULA." if steep < 0.02 else "")
     ]
     lost = [row.method for row in rows if row.core is None]
@@ -54,7 +105,7 @@ def law(
     if "paper" in kept:
         said.append(_published(name, kept["paper"], core_truth, floor))
     coded = [kept[each] for each in ("toy_code", "flowers_code") if each in kept]
-    said += [_coded(row, kept["ula"] if "ula" in kept else None, floor) for row in coded]
+    said += [_coded(row, kept.get("ula"), floor) for row in coded]
     right = [kept[each] for each in ("corrected", "metropolis") if each in kept]
     if right:
         said.append(_corrected(right, floor))
@@ -68,7 +119,8 @@ def _published(name: str, row: LawRow, core_truth: float, floor: float) -> str:
     share = 100 * (row.core / core_truth - 1)
     own = 100 * (row.core_own / core_truth - 1)
     text = (
-        f"**As published**, the mass within {NEAR[name]} is {number(row.core)}, and e^f has {number(core_truth)}: "
+        f"**As published**, the mass within {NEAR[name]} is {number(row.core)}, and e^f has "
+        f"{number(core_truth)}: "
         f"{abs(share):.0f} % too {'little' if share < 0 else 'much'} (its closed form says {own:+.0f} %)."
     )
     if row.kl_truth <= _AS_GOOD * floor:
@@ -125,162 +177,8 @@ def settling(burn: int, frames: int, gap: int, waits: bool) -> str:
     return said
 
 
-# Bias and b
-
-
-def bias(name: str, rows: Sequence[BiasRow], b: float, floor: Spread) -> list[str]:
-    """Whether a variant beats ULA, and what happens at this b."""
-    at = {row.method: row for row in at_threshold(rows, b)}
-    ula = at.get("ula")
-    if ula is None or ula.w2 is None:
-        return [f"On {WHERE[name]} ULA lost chains with every step tried: there is nothing to compare with."]
-    variants = dict.fromkeys(row.method for row in rows if row.b is not None)
-    best = [found for method in variants if (found := best_threshold(rows, method)) is not None]
-    return [_who_wins(name, ula, best, floor), _at_this_b(b, at, ula, floor), *_ends(rows, b)]
-
-
-def _who_wins(name: str, ula: BiasRow, best: Sequence[BiasRow], floor: Spread) -> str:
-    assert ula.w2 is not None
-    gradients = f"at {ula.gradients:,} gradients a particle"
-    winners = [row for row in best if row.w2 is not None and _lower(row.w2, ula.w2)]
-    if winners:
-        told = [f"{inline(row.method)} ({_found(row)} at b = {number(row.b or 0)})" for row in winners]
-        verb = "beats" if len(told) == 1 else "beat"
-        return f"**On {WHERE[name]} {join(told)} {verb} ULA** ({_found(ula)}) {gradients}."
-    as_exact = " That is as near as exact samples of this size are." if ula.w2.mean <= floor.high else ""
-    return (
-        f"**On {WHERE[name]} no AniLA variant beats ULA {gradients}**, each with the step size and the "
-        f"threshold that suit it best. ULA is {_found(ula)} from the target.{as_exact}"
-    )
-
-
-def _found(row: BiasRow) -> str:
-    return "lost" if row.w2 is None else number(row.w2.mean)
-
-
-def _lower(one: Spread, other: Spread) -> bool:
-    """Whether it is lower with 99 % confidence, by the paired differences: the seeds are the same."""
-    differences = [a - b for a, b in zip(one.values, other.values, strict=True)]
-    error = statistics.stdev(differences) / len(differences) ** 0.5
-    return statistics.fmean(differences) + _STUDENT * error < 0
-
-
-def _at_this_b(b: float, at: dict[str, BiasRow], ula: BiasRow, floor: Spread) -> str:
-    assert ula.w2 is not None
-    told = []
-    for row in at.values():
-        if row.b is None:
-            continue
-        if row.w2 is None:
-            told.append(f"{inline(row.method)} loses chains with every step tried")
-        else:
-            told.append(f"{inline(row.method)} {number(row.w2.mean / ula.w2.mean)} times")
-    return (
-        f"At b = {number(b)}, over ULA's distance: {join(told)}. ULA itself is at {number(ula.w2.mean / floor.mean)} "
-        "times the floor of exact samples."
-    )
-
-
-def _ends(rows: Sequence[BiasRow], b: float) -> list[str]:
-    ends = [f"{inline(row.method)} ({row.h:g})" for row in at_threshold(rows, b) if row.at_end]
-    if not ends:
-        return []
-    return [f"The best step is an end of the steps tried, so a better one may lie beyond, for {join(ends)}."]
-
-
-# Where ULA diverges
-
-
-def diverging(rows: Sequence[EdgeRow], start: float, b: float) -> list[str]:
-    """Who loses chains, from where, and how right the others are."""
-    at = {row.method: row for row in rows}
-    said = [
-        f"Chains start at {number(start)}·N(0, 1). ULA throws a chain at x outward where h > 1/(2x²): no step is "
-        f"stable everywhere. At h = {number(edge(2 * start))} that holds beyond |x| = {number(2 * start)}, where "
-        "4.6 % of the chains start."
-    ]
-    if "ula" in at:
-        said.append(_half_lost(at["ula"]))
-    losers = [row.method for row in rows if row.method != "ula" and max(s.mean for s in row.lost) > 0]
-    keepers = [row.method for row in rows if max(s.mean for s in row.lost) == 0]
-    if "flowers_code" in losers:
-        said.append("As coded for Flowers the drift is not tamed, only the noise: it is lost as ULA is.")
-    if keepers:
-        said.append(
-            f"No chain is lost, at any of these steps, by {join([inline(each) for each in keepers])}."
-        )
-    said += _bias_of_the_tamed(at, keepers, b)
-    return said
-
-
-def _half_lost(row: EdgeRow) -> str:
-    over = [h for h, lost in zip(row.sizes, row.lost, strict=True) if lost.mean >= 0.5]
-    if not over:
-        return f"ULA loses at most {_percent(max(lost.mean for lost in row.lost))} of its chains."
-    first = row.lost[row.sizes.index(over[0])].mean
-    return f"**ULA loses {_percent(first)} of its chains at h = {number(over[0])}.**"
-
-
-def _bias_of_the_tamed(at: dict[str, EdgeRow], keepers: Sequence[str], b: float) -> list[str]:
-    tamed = [(each, at[each].second[-1]) for each in keepers if each not in ("metropolis", "mala")]
-    said = []
-    told = [f"{inline(method)} {number(found.mean)}" for method, found in tamed if found is not None]
-    if told:
-        h = at[tamed[0][0]].sizes[-1]
-        said.append(
-            f"Stability is bought with bias: at h = {number(h)}, b = {number(b)}, E x² over the target's is {join(told)}."
-        )
-    accept = at.get("metropolis")
-    if accept and all(found is not None for found in accept.second):
-        worst = max(abs(found.mean - 1) for found in accept.second if found is not None)
-        said.append(f"With the accept step it is off by at most {_percent(worst)}, at any h shown.")
-    mala = at.get("mala")
-    if mala and mala.second[-1] is not None and mala.second[-1].mean > 2:
-        said.append(
-            f"MALA loses none either, but far out it refuses every proposal: at h = {number(mala.sizes[-1])} "
-            f"its E x² is still {number(mala.second[-1].mean)} times the target's."
-        )
-    return said
-
-
-# What it costs
-
-
-def reach(rows_by_gradients: dict[int, list[BiasRow]], method: str, floor: Spread) -> int | None:
-    """The least of the numbers of gradients after which a method is within twice the floor."""
-    for gradients in BUDGETS:
-        found = [row.w2 for row in rows_by_gradients[gradients] if row.method == method]
-        if found and found[0] is not None and found[0].mean <= 2 * floor.mean:
-            return gradients
-    return None
-
-
-def cost(
-    name: str, b: float, ratios: dict[str, float], reached: dict[str, int | None], distance: str
-) -> list[str]:
-    """What a correction or an accept step costs, and whether it pays."""
-    said = [
-        f"On {WHERE[name]} the correction takes a Hessian-vector product: a step of {number(ratios['corrected'])} "
-        f"times ULA's time, and two gradients' worth of the budget. The accept step takes {number(ratios['metropolis'])} "
-        f"times (as published {number(ratios['paper'])}), for the energy and both densities."
-    ]
-    soon = [method for method, found in reached.items() if found is not None]
-    if not soon:
-        return [
-            *said,
-            f"At b = {number(b)} nobody comes within twice the floor of exact samples in {BUDGETS[-1]:,} gradients.",
-        ]
-    least = min(found for found in reached.values() if found is not None)
-    first = [inline(method) for method in soon if reached[method] == least]
-    never = [inline(method) for method, found in reached.items() if found is None]
-    said.append(
-        f"At b = {number(b)}, first within twice the floor: {join(first)}, after {least:,} gradients."
-        + (f" Not within {BUDGETS[-1]:,}: {join(never)}." if never else "")
-    )
-    return [*said, distance] if distance else said
-
-
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in two digits."""
     return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 

@@ -16,10 +16,17 @@ from lflow import energies, samplers, steps
 from lflow.energies.expression import FUNCTIONS, MAX_LENGTH
 from lflow.energies.points import read_points
 from lflow.spec import Parameter, parameters
-from lflow.ui import keys
-from lflow.ui.controls import class_controls, fixed, is_hidden, parameter_control, remember_default
+from lflow.ui import drawing, keys
+from lflow.ui.controls import (
+    class_controls,
+    fixed,
+    is_hidden,
+    parameter_control,
+    remember_default,
+    set_control,
+)
 from lflow.ui.explain import edge_note
-from lflow.ui.keys import BANDWIDTH, DEFAULTS, DRAWING, FORMULA_TEXT, INK, REACH
+from lflow.ui.keys import BANDWIDTH, DEFAULTS, DRAWING, DRAWN, FORMULA_TEXT, INK, REACH
 from lflow.ui.link import default_step_size, drawing_config
 from lflow.ui.request import FORMULA, POINTS, Cloud, Parts, as_json, make_energy
 
@@ -75,13 +82,23 @@ class Chooser:
         """The widget of one parameter of the set."""
         return parameter_control(self.page, self.key(parameter.name), parameter, label, group=group)
 
-    def start_at(self, x: float, y: float) -> None:
+    def start_at(self, point: tuple[float, float]) -> None:
         """Start every particle at a point."""
         st.session_state[self.key("start")] = "point"
         for parameter in parameters(Cloud):
             if parameter.name in ("x", "y"):
-                value, bound = {"x": x, "y": y}[parameter.name], parameter.high or 0.0
+                value, bound = dict(zip("xy", point, strict=True))[parameter.name], parameter.high or 0.0
                 st.session_state[self.key(parameter.name)] = float(f"{min(max(value, -bound), bound):.4g}")
+
+    def take_drawing(self, strokes: drawing.Strokes) -> None:
+        """Make the target of strokes; the link holds them where they are few enough."""
+        text, key = drawing.encode(strokes), self.key("drawing")
+        st.session_state[key] = text
+        st.query_params.pop(key, None)
+        if len(text) <= drawing.MAX_LENGTH:
+            st.query_params[key] = text
+        set_control(self.key("energy"), DRAWING, keys.titles("energy")[DRAWING])
+        self.changed()
 
     def forget_step_size(self) -> None:
         """Begin again from a safe step: one that suits one energy overflows on another."""
@@ -107,11 +124,7 @@ def _energy_config(chooser: Chooser) -> str:
     if name == POINTS:
         return _points(chooser)
     if name == DRAWING:
-        ink = chooser.control(INK, group="energy")
-        drawn = st.session_state.get(f"{chooser.page}-drawn") or st.query_params.get(
-            chooser.key("drawing"), ""
-        )
-        return drawing_config(drawn, ink)
+        return _drawing(chooser)
     return as_json(name, **chooser.parameters("energy", energies.get_class(name), ["dim"]))
 
 
@@ -131,6 +144,15 @@ def _formula(chooser: Chooser) -> str:
             help=f"Names: x, y, r, pi, e. Operators: + - * / **. Functions: {', '.join(FUNCTIONS)}.",
         )
     return as_json(FORMULA, text=text, reach=chooser.control(REACH, group="energy"))
+
+
+def _drawing(chooser: Chooser) -> str:
+    key = chooser.key("drawing")
+    remember_default(chooser.page, key, DRAWN.default)
+    text = st.query_params.get(key) or st.session_state.get(key) or DRAWN.default
+    if len(text) > drawing.MAX_LENGTH:
+        st.caption(f"A link holds {drawing.MAX_LENGTH:,} characters, and this drawing takes {len(text):,}.")
+    return drawing_config(text, chooser.control(INK, group="energy"))
 
 
 def _points(chooser: Chooser) -> str:

@@ -33,11 +33,14 @@ def remember_default(prefix: str, key: str, default: Any) -> None:
     st.session_state.setdefault(f"{prefix}-defaults", {})[key] = default
 
 
-def set_control(key: str, value: Any) -> None:
-    """Set a control from a callback, whether or not its widget has been drawn yet."""
+def set_control(key: str, value: Any, in_address: str | None = None) -> None:
+    """Set a control from a callback, whether or not its widget has been drawn yet.
+
+    in_address: what the URL holds, where that is not the value itself: a list's title.
+    """
     st.session_state[key] = value
     try:
-        st.query_params[key] = str(value)
+        st.query_params[key] = str(value) if in_address is None else in_address
     except StreamlitAPIException:
         # Its widget is there, keeps the URL itself, and does so as soon as it is drawn with the new value.
         return

@@ -1,7 +1,7 @@
 """The page of convergence: four views of one question, each opening on runs that are shipped.
 
-A view is a module with its controls, the runs that a choice takes, and what it shows of them. Knows nothing of
-what they measure.
+A view is a module with its controls, the runs that a choice takes, and what it shows of them. Knows nothing
+of what they measure.
 """
 
 from __future__ import annotations
@@ -40,11 +40,10 @@ def show(page: str) -> None:
     """The page."""
     refused = follow_link(page, known())
     st.title("Step size and convergence")
-    question = st.empty()
+    st.caption("How far from the target does a step size leave you, and what brings you closer?")
     if refused:
         st.warning("\n\n".join(plain(sentence) for sentence in refused))
     view = VIEWS[choose_view(VIEW, "View")]
-    question.caption(view.QUESTION)
     with st.container(key="picture-first-when-narrow"):
         left, right = st.columns([1, 3.2], gap="medium")
     with left:
@@ -52,11 +51,13 @@ def show(page: str) -> None:
         choice = view.controls()
         st.button("Reset", on_click=reset_view, type="tertiary", help="Every control of this view")
     with right:
+        st.markdown(f"##### {view.QUESTION}")
         try:
             jobs = choice.jobs()
-            view.show(choice, study.collect(view.STUDY, view.work, jobs))
         except ValueError as error:
             st.error(plain(f"{str(error)[:1].upper()}{str(error)[1:]}."))
+        else:
+            view.show(choice, study.collect(view.STUDY, view.work, jobs))
         with st.expander("What is measured"):
             view.explain()
         with st.expander("The full experiment"):

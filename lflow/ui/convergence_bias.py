@@ -19,9 +19,18 @@ from lflow.papers.experiment import Job, Record, mean_and_error
 from lflow.papers.stationary_bias import CLOSED_FORM, CLOUDS, SAMPLERS, targets
 from lflow.spec import Parameter
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, Axes, Curve, draw, looks, short
-from lflow.ui.convergence_controls import PREFIX, Control, choose, choose_several, key, listed, named, several
-from lflow.ui.convergence_controls import sampler_title as title
+from lflow.ui.convergence_chart import BAND, Axes, Curve, draw, looks
+from lflow.ui.convergence_controls import (
+    PREFIX,
+    Control,
+    choose,
+    choose_several,
+    key,
+    listed,
+    named,
+    several,
+    short,
+)
 
 NAME, TITLE, STUDY = "bias", "Bias", "convergence-bias"
 QUESTION = "How far from the target does a constant step size leave you?"
@@ -65,7 +74,7 @@ def controls() -> Choice:
 
 
 class Point(NamedTuple):
-    """The bias at a step, E[x²] over its truth less one, and its standard error; nan where chains were lost."""
+    """The bias at a step, E[x²] over its truth less one, and its standard error; nan where lost."""
 
     h: float
     bias: float
@@ -115,10 +124,10 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     st.altair_chart(draw(axes, drawn, below, thin), alt=words, key=f"{STUDY}-chart")
     st.markdown(words)
     st.caption(
-        f"Each point is the mean over {CLOUDS} independent clouds of {choice.chains:,} chains, started from exact "
-        f"draws and left alone for ten units of time; bands are ± {BAND:g} standard errors. Below {floor:.2%}, two "
-        "standard errors of a typical point, the estimate is noise: points there are faint, and nothing is "
-        "claimed of them."
+        f"Each point is the mean over {CLOUDS} independent clouds of {choice.chains:,} chains, started from "
+        f"exact draws and left alone for ten units of time; bands are ± {BAND:g} standard errors. Below "
+        f"{floor:.2%}, two standard errors of a typical point, the estimate is noise: points there are "
+        "faint, and nothing is claimed of them."
     )
     with st.expander("The numbers"):
         st.table(_table(choice, found), alt="The bias and its standard error by step size and sampler")
@@ -126,16 +135,8 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
 
 def _curve(name: str, points: Sequence[Point], floor: float) -> Curve:
     size = [abs(point.bias) for point in points]
-    half = [BAND * point.error for point in points]
-    return Curve(
-        short(name),
-        looks()[name],
-        [point.h for point in points],
-        size,
-        [max(y - e, 1e-9) for y, e in zip(size, half, strict=True)],
-        [y + e for y, e in zip(size, half, strict=True)],
-        [not y > floor for y in size],
-    )
+    steps, errors = [point.h for point in points], [point.error for point in points]
+    return Curve(short(name), looks()[name], steps, size, errors, [not y > floor for y in size])
 
 
 def _closed_forms(choice: Choice, sizes: Sequence[float]) -> list[tuple[list[float], list[float]]]:
@@ -151,14 +152,14 @@ def say(choice: Choice, found: Mapping[str, Sequence[Point]], floor: float) -> s
     on = targets()[choice.target]
     told = [f"**On {on.title}**, E[x²] of the stationary law against the target's {on.law.variance():.4g}."]
     above = {name: [p for p in points if abs(p.bias) > floor] for name, points in found.items()}
-    seen = [f"{title(name)} from h = {points[0].h:g} on" for name, points in above.items() if points]
-    unseen = [title(name) for name, points in above.items() if not points]
+    seen = [f"{short(name)} from h = {points[0].h:g} on" for name, points in above.items() if points]
+    unseen = [short(name) for name, points in above.items() if not points]
     if seen:
         told.append(f"A bias is seen of {listed(seen)}.")
     if unseen:
         told.append(f"None is seen of {listed(unseen)}.")
     lost = [
-        f"{title(name)} at h = {listed([f'{p.h:g}' for p in points if math.isnan(p.bias)])}"
+        f"{short(name)} at h = {listed([f'{p.h:g}' for p in points if math.isnan(p.bias)])}"
         for name, points in found.items()
         if any(math.isnan(p.bias) for p in points)
     ]
@@ -171,7 +172,7 @@ def _say_worst(found: Mapping[str, Sequence[Point]]) -> str:
     kept = [(name, p) for name, points in found.items() for p in points if not math.isnan(p.bias)]
     name, p = max(kept, key=lambda each: abs(each[1].bias))
     side = "too wide" if p.bias > 0 else "too narrow"
-    return f"The largest is {title(name)}'s at h = {p.h:g}: {p.bias:+.1%}, {side}."
+    return f"The largest is {short(name)}'s at h = {p.h:g}: {p.bias:+.1%}, {side}."
 
 
 def _say_closed_form(choice: Choice, found: Mapping[str, Sequence[Point]]) -> str:
@@ -186,7 +187,7 @@ def _say_closed_form(choice: Choice, found: Mapping[str, Sequence[Point]]) -> st
     ]
     if not away:
         return ""
-    exact = [title(name) for name in found if name in CLOSED_FORM and CLOSED_FORM[name](0.5) == 1.0]
+    exact = [short(name) for name in found if name in CLOSED_FORM and CLOSED_FORM[name](0.5) == 1.0]
     said = (
         f"The thin lines are closed forms; of {len(away)} points that have one, the median lies "
         f"{float(np.median(away)):.1f} and the farthest {max(away):.1f} standard errors from it."
@@ -199,7 +200,7 @@ def _table(choice: Choice, found: Mapping[str, Sequence[Point]]) -> pd.DataFrame
     columns: dict[str, list[str]] = {"h": [f"{h:g}" for h in targets()[choice.target].step_sizes]}
     for name, points in found.items():
         by_step = {p.h: "lost" if math.isnan(p.bias) else f"{p.bias:+.2%} ± {p.error:.2%}" for p in points}
-        columns[title(name)] = [by_step.get(h, "") for h in targets()[choice.target].step_sizes]
+        columns[short(name)] = [by_step.get(h, "") for h in targets()[choice.target].step_sizes]
     return pd.DataFrame(columns).set_index("h")
 
 
@@ -213,6 +214,6 @@ def explain() -> None:
         "On N(0, 1) every scheme is linear, so $\\pi_h$ has a variance in closed form: for ULA "
         "$1/(1 - h/2)$, for the implicit (proximal) step $1/(1 + h/2)$. BAOAB's step is the integrator's: "
         "$h^2/2$ of it compares with an overdamped $h$. Of other targets $\\mathbb{E}_\\pi[x^2]$ is known by "
-        "quadrature. *Midpoint, two noises* is the randomized midpoint with independent noises where one path "
+        "quadrature. *Two noises* is the randomized midpoint with independent noises where one path "
         "belongs: wrong on purpose, yet with steps that fall it converges all the same."
     )

@@ -21,7 +21,6 @@ from lflow.ui.theme import shades
 
 _DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
 _INKS, _QUIET = ("#1D2125", "#E8E6E1"), ("#646B72", "#9BA1A7")
-SHORT = {"leimkuhler_matthews": "LM", "rmm": "RMM", "ormm": "ORMM", "srk": "SRK", WRONG: "two noises"}
 
 
 BAND = 2.0
@@ -36,15 +35,14 @@ class Look(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A line and its band; nan where there is nothing. `faint`: points that nothing is claimed of."""
+    """A line and its standard errors; nan where there is nothing. Of faint points nothing is claimed."""
 
     name: str
     look: Look
     x: Sequence[float]
     y: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
-    faint: Sequence[bool]
+    error: Sequence[float]
+    faint: Sequence[bool] = ()
 
 
 def theme_index() -> int:
@@ -70,11 +68,6 @@ def looks() -> dict[str, Look]:
         name: Look(pairs[place][theme_index()], _DASHES[families[:place].count(families[place])])
         for place, name in enumerate(SAMPLERS)
     }
-
-
-def short(name: str) -> str:
-    """A sampler's name where a line ends."""
-    return SHORT.get(name) or samplers.get_class(name).title
 
 
 def decades(domain: tuple[float, float]) -> list[float]:
@@ -111,8 +104,8 @@ class Axes(NamedTuple):
 
 def draw(
     axes: Axes, curves: Sequence[Curve], floor: tuple[Sequence[float], Sequence[float], str], thin: Any = ()
-) -> alt.LayerChart:
-    """The chart. floor: its x, its y and its name; thin: (x, y) of further lines in ink, such as closed forms."""
+) -> Any:
+    """The chart. floor: its x, its y and its name; thin: (x, y) of lines in ink, such as closed forms."""
     x, y = axes.encoding()
     colour = alt.Color("name:N", legend=None).scale(
         domain=[each.name for each in curves], range=[each.look.colour for each in curves]
@@ -147,15 +140,16 @@ _COLUMNS = ["name", "x", "y", "low", "high", "faint", "part"]
 
 
 def _rows(curve: Curve, domain: tuple[float, float]) -> list[tuple[Any, ...]]:
-    """Points that can be drawn, within the domain; `part` counts the stretches that belong together."""
+    """Points to draw, their bands cut off at the domain; `part` counts the stretches that belong together."""
     rows, part = [], 0
     least, most = domain
-    for x, y, low, high, faint in zip(*curve[2:], strict=True):
+    faints = curve.faint or [False] * len(curve.x)
+    for x, y, error, faint in zip(curve.x, curve.y, curve.error, faints, strict=True):
         if math.isnan(y) or faint:
             part += 1
-        if not math.isnan(y):
-            inside = [min(max(value, least), most) for value in (y, low, high)]
-            rows.append((curve.name, x, *inside, faint, part))
+        if least <= y <= most:
+            low, high = max(y - BAND * error, least), min(y + BAND * error, most)
+            rows.append((curve.name, x, y, low, high, faint, part))
     return rows
 
 
@@ -186,7 +180,7 @@ def _end(curve: Curve, domain: tuple[float, float]) -> tuple[float, float]:
     return x, min(max(y, domain[0]), domain[1])
 
 
-def _names(ends: Sequence[tuple[float, float, str, str]], axes: Axes, x: alt.X, y: alt.Y) -> alt.LayerChart:
+def _names(ends: Sequence[tuple[float, float, str, str]], axes: Axes, x: alt.X, y: alt.Y) -> Any:
     """The names to the right of the lines' ends, moved apart where they crowd, each tied to its end."""
     low, high = axes.y
     ratio = math.log(high / low)

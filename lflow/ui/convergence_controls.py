@@ -39,9 +39,18 @@ def named(name: str, titles: Mapping[str, str], default: str, help: str = "") ->
     return Control(Parameter(name, default, choices=tuple(titles), help=help), titles)
 
 
+_SHORT = {"leimkuhler_matthews": "LM", "rmm": "RMM", "ormm": "ORMM", "srk": "SRK", WRONG: "two noises"}
+
+
+def short(name: str) -> str:
+    """A sampler's name in charts and sentences."""
+    return _SHORT.get(name) or samplers.get_class(name).title
+
+
 def sampler_title(name: str) -> str:
-    """A sampler's name for people, also that of the midpoint which is wrong on purpose."""
-    return "Midpoint, two noises" if name == WRONG else samplers.get_class(name).title
+    """A sampler's name in lists: with its short one, and of the midpoint that is wrong on purpose too."""
+    full = "Midpoint" if name == WRONG else samplers.get_class(name).title
+    return f"{full} ({_SHORT[name]})" if name in _SHORT else full
 
 
 def several(name: str, choices: Sequence[str], default: tuple[str, ...], help: str = "") -> Control:
@@ -76,15 +85,15 @@ def choose_several(control: Control, label: str) -> tuple[str, ...]:
     if is_hidden(PREFIX, name):
         return tuple(option for option in options if option in _linked(control))
     remember_default(PREFIX, name, list(control.many))
-    chosen = st.multiselect(
+    chosen = st.pills(
         label,
         options,
-        list(control.many),
+        selection_mode="multi",
+        default=list(control.many),
         format_func=lambda option: control.titles.get(option, option),
         key=name,
         help=parameter.help or None,
         bind="query-params",
-        wrap=True,
     )
     return tuple(option for option in options if option in chosen)
 
@@ -117,8 +126,8 @@ def _linked(control: Control) -> list[str]:
 def follow_link(page: str, known: Mapping[str, Control]) -> list[str]:
     """Take the link that the page was opened with; sentences about what of it cannot be used.
 
-    Streamlit keeps in the URL what a list shows, and drops in silence what a widget does not take: a link with
-    names or mistakes is followed again to the same page, with titles and without them.
+    Streamlit keeps in the URL what a list shows, and drops in silence what a widget does not take: a link
+    with names or mistakes is followed again to the same page, with titles and without them.
     """
     arrived = {
         name: st.query_params.get_all(name) for name in st.query_params if name.startswith(f"{PREFIX}_")

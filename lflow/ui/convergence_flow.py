@@ -20,8 +20,8 @@ from lflow.papers.pseudotrajectory import targets
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, ink, looks, quiet
-from lflow.ui.convergence_controls import PREFIX, Control, choose, key, named, renamed, sampler_title
+from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, ink, looks
+from lflow.ui.convergence_controls import PREFIX, Control, choose, key, named, renamed, sampler_title, short
 
 NAME, TITLE, STUDY = "flow", "The flow beside it", "convergence-flow"
 QUESTION = "Does the cloud come ever closer to doing what the continuous-time flow would do?"
@@ -146,13 +146,13 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     y = (floor / 2, 1.5 * max(max(each.mean) for each in found.values()))
     axes = Axes(
         "start t of the window, in time of the flow (log)",
-        "largest W2 to the flow in the window (log)",
+        "largest W2 to the flow (log)",
         x,
         y,
         decades(x),
         decades(y),
         room=0.18,
-        height=330,
+        height=360,
     )
     words = say(choice, found)
     drawn = [_curve(choice.sampler, constant, each) for constant, each in found.items()]
@@ -160,9 +160,9 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     st.markdown(words)
     _densities(choice, found)
     st.caption(
-        f"For each window the flow's density starts as the histogram of the cloud at t: {CHAINS:,} chains and "
-        f"their mirror images. Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line of exact "
-        "draws is what as many draws of the flow's own densities show."
+        f"For each window the flow's density starts as the histogram of the cloud at t: {CHAINS:,} chains "
+        f"and their mirror images. Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line "
+        "of exact draws is what as many draws of the flow's own densities show."
     )
     with st.expander("The numbers"):
         st.table(_table(found), alt="The distance of each window, for constant and for falling steps")
@@ -174,16 +174,8 @@ def _floor(found: dict[bool, Course]) -> float:
 
 
 def _curve(sampler: str, constant: bool, course: Course) -> Curve:
-    half = [BAND * error for error in course.error]
-    return Curve(
-        KINDS[constant],
-        Look(looks()[sampler].colour, (5, 3) if constant else (1, 0)),
-        course.starts,
-        course.mean,
-        [max(y - e, 1e-9) for y, e in zip(course.mean, half, strict=True)],
-        [y + e for y, e in zip(course.mean, half, strict=True)],
-        [False] * len(course.mean),
-    )
+    look = Look(looks()[sampler].colour, (5, 3) if constant else (1, 0))
+    return Curve(KINDS[constant], look, course.starts, course.mean, course.error)
 
 
 def say(choice: Choice, found: dict[bool, Course]) -> str:
@@ -192,36 +184,48 @@ def say(choice: Choice, found: dict[bool, Course]) -> str:
     for constant, course in found.items():
         first, last = course.mean[0], course.mean[-1]
         gap = BAND * (course.error[0] ** 2 + course.error[-1] ** 2) ** 0.5
-        verb = "falls" if first - last > gap else "rises" if last - first > gap else "stays"
+        verb = "falls" if first - last > gap else "rises" if last - first > gap else "stays where it was"
         told.append(
-            f"Under **{KINDS[constant]}** the distance {verb}: {first:.3f} from t = {course.starts[0]:.2g}, "
-            f"{last:.3f} from t = {course.starts[-1]:.3g}, {last / floor:.1f} times what exact draws show."
+            f"Under **{KINDS[constant]}** the distance {verb}: {first:.3f} in the window that begins at t = "
+            f"{course.starts[0]:.2g}, {last:.3f} in that at t = {course.starts[-1]:.3g}, which is "
+            f"{last / floor:.1f} times what exact draws show."
         )
-    on, steps = targets()[choice.target].title, f"h = {choice.step_size:g}, c = {choice.power:g}"
-    return f"{sampler_title(choice.sampler)} on {on}, {steps}, windows of T = {choice.window:g}. {' '.join(told)}"
+    on = f"**{short(choice.sampler)} on {targets()[choice.target].title}**, windows of T = {choice.window:g}."
+    return f"{on} {' '.join(told)}"
 
 
 def _densities(choice: Choice, found: dict[bool, Course]) -> None:
-    panels = [
-        (constant, place, course)
-        for constant, course in found.items()
-        for place, course in ((0, course), (-1, course))
+    panels = [(constant, place, course) for constant, course in found.items() for place in (0, -1)]
+    seen = [
+        point
+        for course in found.values()
+        for picture in course.pictures
+        for point, cloud, flow in zip(*picture.values(), strict=True)
+        if cloud + flow > 0.002
     ]
+    reach = max(abs(point) for point in seen)
     for column, (constant, place, course) in zip(st.columns(len(panels)), panels, strict=True):
         end = course.starts[place] + choice.window
         column.markdown(f":small[{KINDS[constant].capitalize()}, t = {end:.3g}]")
         column.altair_chart(
-            _density(choice.sampler, course.pictures[place]),
+            _density(choice.sampler, course.pictures[place], reach),
             alt=f"Density of the cloud and of the flow at t = {end:.3g} under {KINDS[constant]}",
             key=f"{STUDY}-density-{constant}-{place}",
         )
-    st.caption("Filled: the cloud at the end of the first and of the last window. Line: the flow.")
+    st.caption("Densities at the end of the first and of the last window. Filled: the cloud. Line: the flow.")
+    st.markdown(
+        "A cloud is an *asymptotic pseudotrajectory* of the flow if, over windows of any fixed length, its "
+        "distance to what the flow makes of it goes to 0 as t grows. Karimi, Hsieh & Krause prove this of a "
+        "family of schemes with falling steps, and from it that the last iterate converges: in the limit, "
+        "without a rate."
+    )
 
 
-def _density(sampler: str, picture: dict[str, list[float]]) -> alt.LayerChart:
+def _density(sampler: str, picture: dict[str, list[float]], reach: float) -> Any:
     rows = pd.DataFrame(picture)
-    rows = rows[(rows["cloud"] + rows["flow"]).gt(0.002)]
+    rows = rows[rows["points"].abs() <= reach]
     x = alt.X("points:Q", title="x", axis=alt.Axis(grid=False, tickCount=5))
+    x = x.scale(domain=[-reach, reach], nice=False)
     y = alt.Y("cloud:Q", title=None, axis=None)
     base: Any = alt.Chart(rows)
     cloud = base.mark_area(interpolate="step", color=looks()[sampler].colour, opacity=0.45).encode(x, y)
@@ -252,8 +256,8 @@ def explain() -> None:
         r"\qquad \partial_s p = \nabla\!\cdot(p\,\nabla U) + \Delta p \ \text{ moves } \Phi_s"
     )
     st.markdown(
-        "A path of laws is an asymptotic pseudotrajectory of the flow if, for every T, d(t) goes to 0 as t "
-        "grows: over any window of fixed length it ends up doing what the flow does. Karimi, Hsieh & Krause "
-        "(arXiv 2210.13867) prove it of a family of schemes whose steps fall slowly enough, in the limit and "
-        "without a rate, and conclude that the last iterate converges to the target."
+        "The flow is solved on a grid, from the cloud's own histogram: what is compared is what the steps do "
+        "over one window, and not what they did before. Constant steps make the same error in every window; "
+        "steps that fall make ever less of it. d(t) is read at up to eight moments of a window. "
+        "(Karimi, Hsieh & Krause 2023, arXiv 2210.13867)"
     )

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import plotly.graph_objects as go
+import streamlit as st
 
-from lflow.ui.convergence_chart import decades, ink, quiet
+from lflow.ui.convergence_chart import decades, ink, quiet, theme_index
 
 
 class Axis(Protocol):
@@ -38,7 +39,7 @@ class Heat(NamedTuple):
 
 
 def draw(heat: Heat) -> go.Figure:
-    """The figure. Its colours are the theme's own sequence, so that it follows light and dark."""
+    """The figure."""
     z = [[_coloured(value, heat.log) for value in row] for row in heat.values]
     x, y = [f"{each:g}" for each in heat.across.cells], [f"{each:g}" for each in heat.up.cells]
     figure = go.Figure(
@@ -49,7 +50,7 @@ def draw(heat: Heat) -> go.Figure:
             text=heat.told,
             hovertemplate="%{text}<extra></extra>",
             hoverongaps=True,
-            reversescale=True,
+            colorscale=_colour_scale(),
             xgap=2,
             ygap=2,
             colorbar=_colour_bar(heat),
@@ -80,6 +81,13 @@ def draw(heat: Heat) -> go.Figure:
     figure.update_yaxes(title=heat.up.title, type="category", showgrid=False, ticks="")
     figure.update_layout(height=500, margin={"l": 10, "r": 10, "t": 70, "b": 10})
     return figure
+
+
+def _colour_scale() -> list[str]:
+    """The theme's sequence, strongest for the least value, without the colours near the ground's."""
+    theme = ("light", "dark")[theme_index()]
+    strongest_last: list[str] = st.get_option(f"theme.{theme}.chartSequentialColors")
+    return strongest_last[:1:-1]
 
 
 def _coloured(value: float | None, log: bool) -> float | None:

@@ -19,9 +19,17 @@ from lflow.papers.experiment import Job, Record, mean_and_error, select
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, Axes, Curve, decades, draw, looks, short
-from lflow.ui.convergence_controls import PREFIX, Control, choose_several, key, listed, renamed, several
-from lflow.ui.convergence_controls import sampler_title as title
+from lflow.ui.convergence_chart import BAND, Axes, Curve, decades, draw, looks
+from lflow.ui.convergence_controls import (
+    PREFIX,
+    Control,
+    choose_several,
+    key,
+    listed,
+    renamed,
+    several,
+    short,
+)
 
 NAME, TITLE, STUDY = "last", "Last iterate", "convergence-last"
 QUESTION = "What do steps that fall do for the last iterate, at an equal number of gradients?"
@@ -87,7 +95,7 @@ def controls() -> Choice:
 
 @dataclass(frozen=True)
 class Course:
-    """W2 along the runs of one sampler with one rule: gradients, means and standard errors; nan where lost."""
+    """W2 along the runs of a sampler with a rule: gradients, means and standard errors; nan where lost."""
 
     gradients: list[int]
     mean: list[float]
@@ -132,21 +140,25 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
             "W2 to the target, in units of x (log)" if rule == "constant" else "",
             (min(x[0], 16), x[1]),
             (floor / 2, 1.4 * highest),
-            x_ticks=[10, 30, 100, 300, 1000, 3000, 10_000],
+            x_ticks=[tick for tick in (30, 100, 300, 1000, 3000, 10_000) if tick <= x[1]],
             y_ticks=decades((floor / 2, 1.4 * highest)),
             room=0.24,
             height=360,
         )
-        drawn = [_curve(name, course) for (name, r), course in found.items() if r == rule]
+        drawn = [
+            Curve(short(name), looks()[name], course.gradients, course.mean, course.error)
+            for (name, r), course in found.items()
+            if r == rule
+        ]
         level = ([axes.x[0], x[1]], [floor, floor], "exact draws")
-        place.markdown(f"**{_rule_title(rule, choice)}**")
+        place.markdown(_rule_title(rule, choice))
         place.altair_chart(draw(axes, drawn, level), alt=f"{RULES[rule]}. {words}", key=f"{STUDY}-{rule}")
     st.markdown(words)
     st.caption(
         f"The last iterate of {CHAINS:,} chains and their mirror images on two modes, ½ N(±1.5, ½²), from "
-        f"N(0, 1). Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line of exact draws is "
-        "what as many exact draws show: no sampler can be seen to do better. The theorem is about the limit "
-        "and gives no rate; none is claimed here."
+        f"N(0, 1). Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line of exact draws "
+        "is what as many exact draws show: no sampler can be seen to do better. The theorem is about the "
+        "limit and gives no rate; none is claimed here."
     )
     with st.expander("The numbers"):
         st.table(_table(found), alt="W2 at a tenth, at a third and at the end, by sampler and rule")
@@ -154,20 +166,9 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
 
 def _rule_title(rule: str, choice: Choice) -> str:
     if rule == "constant":
-        return f"Constant steps, h = {choice.step_size:g}"
-    return f"Falling steps, h = {choice.step_size:g} (1 + t/{choice.offset:g})^-{choice.power:g}"
-
-
-def _curve(name: str, course: Course) -> Curve:
-    half = [BAND * error for error in course.error]
-    return Curve(
-        short(name),
-        looks()[name],
-        course.gradients,
-        course.mean,
-        [max(y - e, 1e-9) for y, e in zip(course.mean, half, strict=True)],
-        [y + e for y, e in zip(course.mean, half, strict=True)],
-        [False] * len(course.mean),
+        return f"**Constant steps**, $h_t = {choice.step_size:g}$"
+    return (
+        f"**Falling steps**, $h_t = {choice.step_size:g}\\,(1 + t/{choice.offset:g})^{{-{choice.power:g}}}$"
     )
 
 
@@ -179,15 +180,15 @@ def say(choice: Choice, found: Mapping[tuple[str, str], Course], floor: float) -
         kept = {method: end for method, end in ends.items() if not math.isnan(end)}
         order = sorted(kept, key=lambda method: kept[method])
         if order:
-            each = [f"{title(method)} {kept[method] / floor:.1f}" for method in order]
+            each = [f"{short(method)} {kept[method] / floor:.1f}" for method in order]
             told.append(f"**{name}** end at {listed(each)} times the {floor:.4f} of exact draws.")
-        lost = [title(method) for method, end in ends.items() if math.isnan(end)]
+        lost = [short(method) for method, end in ends.items() if math.isnan(end)]
         if lost:
             told.append(f"With {name.lower()} chains of {listed(lost)} are lost.")
     both = [m for m, r in found if r == "constant" and (m, "polynomial") in found]
     closer = [m for m in both if _closer(found[m, "polynomial"], found[m, "constant"])]
     if both:
-        which = listed([title(m) for m in closer]) if closer else "no sampler"
+        which = listed([short(m) for m in closer]) if closer else "no sampler"
         told.append(
             f"After {choice.gradients:,} gradients, falling steps leave {which} closer to the target than "
             "constant ones, by more than two standard errors."
@@ -203,7 +204,7 @@ def _closer(one: Course, other: Course) -> bool:
 def _table(found: Mapping[tuple[str, str], Course]) -> pd.DataFrame:
     rows = []
     for (method, rule), course in found.items():
-        row = {"sampler": title(method), "steps": RULES[rule].split()[0].lower()}
+        row = {"sampler": short(method), "steps": RULES[rule].split()[0].lower()}
         for share, name in ((0.1, "at a tenth"), (1 / 3, "at a third"), (1.0, "at the end")):
             place = int(np.abs(np.array(course.gradients) - share * course.gradients[-1]).argmin())
             lost = math.isnan(course.mean[place])
@@ -217,8 +218,8 @@ def explain() -> None:
     st.latex(r"W_2(\mathrm{law}(x_k), \pi), \qquad h_t = h\,(1 + t/b)^{-c}")
     st.markdown(
         "W2 is taken by quantiles against the target's own. A plain cloud would show the error of the modes' "
-        "shares, $W_2^2 \\geq \\delta\\,\\Delta^2$ for a share wrong by $\\delta$ across a gap $\\Delta$; each "
-        "chain is therefore counted with its mirror image. Karimi, Hsieh & Krause show for a family of schemes "
-        "that the last iterate converges in W2 when the steps fall slowly enough; also *Midpoint, two noises*, "
+        "shares, $W_2^2 \\geq \\delta\\,\\Delta^2$ for a share wrong by $\\delta$ across a gap $\\Delta$; "
+        "each chain is therefore counted with its mirror image. Karimi, Hsieh & Krause show for a family of "
+        "schemes that the last iterate converges in W2 when the steps fall slowly enough; also *two noises*, "
         "which is wrong at any constant step."
     )

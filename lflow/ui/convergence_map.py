@@ -126,7 +126,9 @@ class Choice:
         return known[name]
 
     def jobs(self) -> list[Job]:
-        """A run for each cell, row by row from below."""
+        """A run for each cell, row by row from below; none where there is one parameter only."""
+        if self.across == self.up:
+            return []
         across, up = self.axis(self.across), self.axis(self.up)
         step_size = default_step_size(as_json(self.energy), as_json(self.sampler))
         found = []
@@ -169,8 +171,8 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     """The heat map, its words, the way to the lab, and its numbers."""
     if choice.across == choice.up:
         st.info(
-            f"{SAMPLER.titles[choice.sampler]} on {ENERGY.titles[choice.energy]} has no other number than the "
-            "step size: choose a sampler or an energy with parameters."
+            f"{SAMPLER.titles[choice.sampler]} on {ENERGY.titles[choice.energy]} has no other number than "
+            "the step size: choose a sampler or an energy with parameters."
         )
         return
     across, up, metric = choice.axis(choice.across), choice.axis(choice.up), METRICS[choice.metric]
@@ -194,9 +196,9 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         settings = lab_settings(best)
         st.page_link(LAB, label=label, icon=":material/arrow_forward:", query_params=settings)
     st.caption(
-        f"A cell is one run of {CHAINS} particles with one seed and {GRADIENTS} gradients a particle (as many "
-        "steps, for a sampler without gradients), from the energy's own start; other parameters are at their "
-        "defaults. A cross: chains are lost. Blank: not computed."
+        f"A cell is one run of {CHAINS} particles with one seed and {GRADIENTS} gradients a particle (as "
+        "many steps, for a sampler without gradients), from the energy's own start; other parameters are at "
+        "their defaults. A cross: chains are lost. Blank: not computed."
     )
     with st.expander("The numbers"):
         st.table(_table(choice, cells), alt=f"{metric.title} by {across.title} and {up.title}")
@@ -250,8 +252,8 @@ def say(choice: Choice, records: Sequence[Record], best: Record | None) -> str:
         key=metric.badness,
     )
     told = [
-        f"**{on}, {metric.title.lower()}**: best at {_at(best, across, up)}, {metric.write(values[0])}; worst "
-        f"{metric.write(values[-1])}."
+        f"**{on}, {metric.title.lower()}**: best at {_at(best, across, up)}, {metric.write(values[0])}; "
+        f"worst {metric.write(values[-1])}."
     ]
     if choice.metric == "ratio":
         reach = 1 + 2 * best.found["spread"]
@@ -300,7 +302,7 @@ def explain() -> None:
         r"{\text{mean of } SW_2(\text{exact draws},\ \text{exact draws})}"
     )
     st.markdown(
-        "1 is as good as exact draws of the same number. The gradients are shared out: a sampler that takes ten "
-        "for a step takes a tenth of the steps. The mean energy's error is mean U of the particles less the "
-        "target's. Distances and energies are those of runs that lose no chain."
+        "1 is as good as exact draws of the same number. The gradients are shared out: a sampler that takes "
+        "ten for a step takes a tenth of the steps. The mean energy's error is mean U of the particles less "
+        "the target's. Distances and energies are those of runs that lose no chain."
     )

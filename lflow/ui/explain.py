@@ -21,6 +21,18 @@ def number(value: float) -> str:
 _FEW = 100  # particles, below which nothing is said of how close a cloud is
 
 
+def short_captions(result: Result, distance: list[float] | None, floor: Floor | None) -> list[str]:
+    """A few words for each frame, for a panel among others."""
+    lines = []
+    for frame, step in enumerate(result.steps.tolist()):
+        text = f"{_counted(step, 'step')}, {_counted(int(result.gradient_evaluations[frame]), 'gradient')}."
+        if distance is not None and floor is not None and math.isfinite(distance[frame]):
+            text += f" Distance {number(distance[frame])}, exact samples {number(floor.mean)}."
+        gone = int(result.num_escaped[frame])
+        lines.append(text + (f" {gone:,} left for good." if gone else ""))
+    return lines
+
+
 def captions(result: Result, distance: list[float] | None, floor: Floor | None) -> list[str]:
     """One sentence or two for each frame."""
     count = result.positions.shape[1]

@@ -30,6 +30,6 @@ def build() -> None:
     parts = request.parts()
     result = run(request, Store(1))
     truth = find_truth(parts.energy, settings.temperature, settings.num_chains)
-    scene = make_scene(parts, settings, result, truth, distances(result, truth), can_place=False)
+    scene = make_scene(parts, settings, result, truth, distances(result, truth), interactive=False)
     flow_file().parent.mkdir(exist_ok=True)
     flow_file().write_bytes(pack(scene))

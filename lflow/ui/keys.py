@@ -5,6 +5,7 @@ Names here are without the page's prefix. Knows nothing of widgets and of runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -17,7 +18,17 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import CONFIG_VERSION, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
+from lflow.ui import drawing
 from lflow.ui.request import FORMULA, POINTS, RaceSettings, Settings
+
+
+def _heart() -> str:
+    """What is drawn before anyone has drawn: a heart, as text."""
+    turn = [2 * math.pi * k / 60 for k in range(61)]
+    across = [16 * math.sin(t) ** 3 for t in turn]
+    up = [13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t) for t in turn]
+    return drawing.encode([[(0.5 + x / 45, 0.52 + y / 45) for x, y in zip(across, up, strict=True)]])
+
 
 DRAWING = "drawing"
 """The name of the energy that a reader draws."""
@@ -30,7 +41,7 @@ FORMULA_TEXT = Parameter(
     "formula", "(x**2 - 1)**2 + (y - sin(2*x))**2", high=MAX_LENGTH, help="an energy in x, y and r"
 )
 REACH = Parameter("reach", 4.0, 0.1, 1000.0, log=True, shown=(1.0, 20.0), help="half the side of the picture")
-DRAWN = Parameter("drawing", "", high=1500, help="strokes, as a text")
+DRAWN = Parameter("drawing", _heart(), high=drawing.MAX_LENGTH, help="strokes, as a text")
 (BANDWIDTH,) = parameters(FromPoints)
 INK = replace(BANDWIDTH, name="ink", default=0.3, help="how far the ink spreads, in units of Scott's rule")
 FLOW = Parameter("flow", False, help="lay the density of the continuous-time flow over the cloud")

@@ -15,7 +15,7 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Declared, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
-from lflow.ui import keys, racing, single
+from lflow.ui import anila_keys, drawing, keys, racing, single
 from lflow.ui.keys import (
     DEFAULTS,
     DRAWING,
@@ -64,14 +64,20 @@ def race_request(settings: Mapping[str, Any]) -> Race:
     return Race(energy, tuple(lanes), _declared(RaceSettings, values))
 
 
+def anila_request(settings: Mapping[str, Any]) -> Race:
+    """The clouds that the page AniLA shows at these settings."""
+    return anila_keys.clouds(settled(settings, anila_keys.known_keys()))
+
+
 REQUESTS: dict[str, Callable[[Mapping[str, Any]], Request | Race]] = {
     "lab": lab_request,
     "race": race_request,
+    "anila": anila_request,
 }
 """How each page's prefix reads its part of an address."""
 
 
-PATHS = {"particle-lab": "lab", "race": "race"}
+PATHS = {"particle-lab": "lab", "race": "race", "anila": "anila"}
 """The prefix of the page at each path, for an address that sets nothing."""
 
 
@@ -96,7 +102,7 @@ def _read(address: str) -> tuple[str, dict[str, str]]:
     pairs = parse_qsl(parts.query or address.lstrip("?"), keep_blank_values=True)
     found = [prefix for prefix in REQUESTS if any(name.startswith(f"{prefix}_") for name, _ in pairs)]
     page = parts.path.rstrip("/").rpartition("/")[2]
-    if not pairs and page in PATHS:
+    if not found and page in PATHS:
         found = [PATHS[page]]
     if len(found) != 1:
         known = ", ".join(f"{prefix}_" for prefix in REQUESTS)
@@ -131,11 +137,7 @@ def energy_config(values: Settled) -> str:
 
 
 def drawing_config(text: str, ink: float) -> str:
-    """The configuration of a drawn energy; ValueError where nothing is drawn, or the text is no drawing."""
-    from lflow.ui import drawing
-
-    if not text:
-        raise ValueError('nothing is drawn yet: press "Draw a target" under the picture')
+    """The configuration of a drawn energy; ValueError where the text is no drawing."""
     points = drawing.points(drawing.decode(text), BOX)
     return as_json(POINTS, points=points, bandwidth=ink, bounds=BOX)
 

@@ -13,6 +13,7 @@ OPENINGS = {
     "home": "lflow.ui.home",
     "race": "lflow.ui.race_show",
     "convergence": "lflow.ui.convergence",
+    "anila": "lflow.ui.anila",
     "lessons": "lflow.ui.lessons",
 }
 

@@ -34,7 +34,7 @@ PRESETS = (
     ),
     Preset(
         "Hole at the mode",
-        "Where is the printed AniLA wrong?",
+        "Where is AniLA, as published, wrong?",
         {
             "energy": "gaussian",
             "step": "anisotropic",

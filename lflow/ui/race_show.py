@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from lflow.paths import assets_dir
-from lflow.ui import player, race, racing, take
+from lflow.ui import race, racing, take
 from lflow.ui.controls import plain
 from lflow.ui.explain import number
 from lflow.ui.packing import pack
@@ -21,7 +21,7 @@ from lflow.ui.stage import Stage, set_control
 from lflow.ui.store import Store
 from lflow.ui.under import code_and_reasons
 
-STAGE = Stage(race.PREFIX)
+STAGE = Stage(race.PREFIX, race.CHOOSER.start_at, race.CHOOSER.take_drawing)
 
 
 @st.cache_resource
@@ -45,7 +45,7 @@ def build() -> None:
     # Seconds are another machine's: they are left out.
     rows = [row._replace(seconds=None)._asdict() for row in racing.table(asked, tracks, store)]
     scene_file.parent.mkdir(exist_ok=True)
-    scene_file.write_bytes(pack(racing.make_scene(asked, tracks, can_place=True)))
+    scene_file.write_bytes(pack(racing.make_scene(asked, tracks, interactive=True)))
     table_file.write_text(json.dumps({"key": asked.key, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
@@ -68,7 +68,7 @@ def run_and_play(asked: Race) -> None:
                 return
             tracks = racing.run_race(asked, store, STAGE.progress(notice, asked.key))
             rows = racing.table(asked, tracks, store)
-            payload = store.get(kept, lambda: pack(racing.make_scene(asked, tracks, can_place=True)))
+            payload = store.get(kept, lambda: pack(racing.make_scene(asked, tracks, interactive=True)))
     except OverBudget as error:
         key = f"{race.PREFIX}_gradients"
         STAGE.over_budget(error, key, lambda few: run_and_play(_shortened(asked, few)))
@@ -77,18 +77,12 @@ def run_and_play(asked: Race) -> None:
         STAGE.refused(error)
         return
     notice.empty()
-    STAGE.play(payload, on_place=_place)
+    STAGE.play(payload)
     _under_the_picture(asked, lanes, rows)
 
 
 def _shortened(asked: Race, gradients: int) -> Race:
     return replace(asked, settings=replace(asked.settings, gradients=gradients))
-
-
-def _place() -> None:
-    point = player.placed(STAGE.player)
-    if point is not None:
-        race.CHOOSER.start_at(*point)
 
 
 def _under_the_picture(asked: Race, lanes: Sequence[Parts], rows: Sequence[Row]) -> None:

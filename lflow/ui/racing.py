@@ -164,9 +164,9 @@ def _sampler_label(parts: Parts) -> str:
     return parts.sampler.title
 
 
-def make_scene(race: Race, tracks: Sequence[Track], can_place: bool = False) -> Scene:
+def make_scene(race: Race, tracks: Sequence[Track], interactive: bool = False) -> Scene:
     """What the player shows of a race that was run: a panel a lane, and gradients for a clock."""
-    return make_race_scene(tracks, gradient_counts(race.settings), "gradient", can_place)
+    return make_race_scene(tracks, gradient_counts(race.settings), "gradient", interactive)
 
 
 def table(race: Race, tracks: Sequence[Track], store: Store) -> list[Row]:

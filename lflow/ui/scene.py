@@ -15,6 +15,7 @@ from torch import Tensor
 from lflow.loop import Result
 from lflow.metrics import mode_mass
 from lflow.metrics.distances import sliced_wasserstein2_frames
+from lflow.samplers.proposal import proposal_grid
 from lflow.ui import explain
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series
 from lflow.ui.request import Parts, Settings
@@ -22,6 +23,7 @@ from lflow.ui.theme import FAMILY_COLOURS, family_of, shades
 from lflow.ui.truth import PROJECTIONS, Truth
 
 _TRACED = 3
+_PROPOSALS = 128  # cells along an axis, between which the player interpolates
 _ENERGIES = 2_000_000  # evaluations of U for the chart of a run
 _MODES_DRAWN = 3
 
@@ -58,9 +60,12 @@ def make_scene(
     truth: Truth,
     away: list[float] | None,
     flow: Tensor | None = None,
-    can_place: bool = True,
+    interactive: bool = True,
 ) -> Scene:
-    """The scene of one run. `away` are its `distances`, `flow` the continuous-time density at each frame."""
+    """The scene of one run. `away` are its `distances`, `flow` the continuous-time density at each frame.
+
+    interactive: a start may be placed and a target drawn, since the page then runs anew.
+    """
     track = Track("", parts, result, torch.arange(len(result.steps)), truth, away)
     label = f"{parts.sampler.title} on {parts.energy.title.lower()}"
     panel = _panel(track, FAMILY_COLOURS[track.family])
@@ -71,12 +76,13 @@ def make_scene(
         panels=[panel],
         metrics=_metrics([track]),
         alt=_in_words(settings.num_chains, [track]),
-        can_place=can_place,
+        can_place=interactive,
+        can_draw=interactive,
     )
 
 
 def make_race_scene(
-    tracks: Sequence[Track], clock: Tensor, clock_word: str, can_place: bool = False
+    tracks: Sequence[Track], clock: Tensor, clock_word: str, interactive: bool = False
 ) -> Scene:
     """The scene of several runs of equal clouds; `clock` counts what has passed by each frame, for instance
     gradients.
@@ -85,10 +91,11 @@ def make_race_scene(
     return Scene(
         bounds=_bounds(tracks[0]),
         steps=clock.numpy(),
-        panels=[_panel(track, colour) for track, colour in zip(tracks, colours, strict=True)],
+        panels=[_panel(track, colour, True) for track, colour in zip(tracks, colours, strict=True)],
         metrics=_metrics(tracks),
         alt=_in_words(tracks[0].result.positions.shape[1], tracks),
-        can_place=can_place,
+        can_place=interactive,
+        can_draw=interactive,
         step_word=clock_word,
     )
 
@@ -98,9 +105,10 @@ def _bounds(track: Track) -> tuple[tuple[float, float], tuple[float, float]]:
     return (x0, x1), (y0, y1)
 
 
-def _panel(track: Track, colours: tuple[str, str]) -> Panel:
+def _panel(track: Track, colours: tuple[str, str], among_others: bool = False) -> Panel:
     parts, result, truth, shown = track.parts, track.result, track.truth, track.frames.tolist()
-    captions = explain.captions(result, track.away, truth.floor)
+    say = explain.short_captions if among_others else explain.captions
+    captions = say(result, track.away, truth.floor)
     trouble = explain.trouble(parts, result)
     return Panel(
         label=track.label,
@@ -110,6 +118,8 @@ def _panel(track: Track, colours: tuple[str, str]) -> Panel:
         captions=[captions[frame] for frame in shown],
         density=_array(truth.density),
         energy=truth.energy_grid.numpy(),
+        proposal=proposal_grid(*parts[1:], parts.energy, result.checkpoint.temperature, _PROPOSALS),
+        proposal_name="the proposal" if parts.sampler.has_accept_step else "the next step",
         marginal_x=_array(truth.marginal_x),
         marginal_y=_array(truth.marginal_y),
         banner=trouble[0] if trouble else "",

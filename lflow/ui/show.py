@@ -15,7 +15,7 @@ from torch import Tensor
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
 from lflow.samplers import get_class, names
-from lflow.ui import explain, lab, player, single, take
+from lflow.ui import explain, lab, single, take
 from lflow.ui.controls import plain
 from lflow.ui.packing import Scene, pack
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
@@ -27,7 +27,7 @@ from lflow.ui.theme import FAMILY_COLOURS, family_of
 from lflow.ui.truth import Truth, find_truth
 from lflow.ui.under import code_and_reasons
 
-STAGE = Stage(lab.PREFIX)
+STAGE = Stage(lab.PREFIX, lab.CHOOSER.start_at, lab.CHOOSER.take_drawing)
 
 
 @st.cache_resource
@@ -66,7 +66,7 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         STAGE.refused(error)
         return
     notice.empty()
-    STAGE.play(payload, on_place=_place)
+    STAGE.play(payload)
     if truth.unknown:
         st.caption(f"There is no target to compare with: {plain(truth.unknown)}.")
     if flow_refused:
@@ -91,12 +91,6 @@ def _flow(request: Request, parts: Parts, result: Result) -> tuple[Tensor | None
         return flows.get(request.key, lambda: flow_density(parts, request.settings, result.steps)), ""
     except ValueError as error:
         return None, str(error)
-
-
-def _place() -> None:
-    point = player.placed(STAGE.player)
-    if point is not None:
-        lab.CHOOSER.start_at(*point)
 
 
 def _under_the_picture(

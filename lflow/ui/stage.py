@@ -14,9 +14,8 @@ from streamlit.delta_generator import DeltaGenerator
 from lflow.ui import player
 from lflow.ui.computing import progress
 from lflow.ui.controls import plain
+from lflow.ui.drawing import Strokes
 from lflow.ui.request import OverBudget
-
-Callback = Callable[[], None] | None
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,10 @@ class Stage:
     """The player of the page whose keys begin with `prefix`."""
 
     prefix: str
+    on_place: Callable[[tuple[float, float]], None] | None = None
+    """What a point means that the reader places."""
+    on_draw: Callable[[Strokes], None] | None = None
+    """What strokes mean that the reader draws."""
 
     @property
     def player(self) -> str:
@@ -38,15 +41,25 @@ class Stage:
     def _stopped(self) -> str:
         return f"{self.prefix}-stopped"
 
-    def play(self, payload: bytes, on_place: Callback = None) -> None:
+    def play(self, payload: bytes) -> None:
         """Play a packed scene, and remember it."""
         st.session_state[self._last] = payload
-        player.show(payload, key=self.player, on_place=on_place)
+        player.show(payload, key=self.player, on_place=self._placed, on_draw=self._drawn)
+
+    def _placed(self) -> None:
+        point = player.placed(self.player)
+        if point is not None and self.on_place is not None:
+            self.on_place(point)
+
+    def _drawn(self) -> None:
+        strokes = player.drawn(self.player)
+        if strokes is not None and self.on_draw is not None:
+            self.on_draw(strokes)
 
     def last_picture(self) -> bool:
         """Show what was played last; whether there was anything."""
         if self._last in st.session_state:
-            player.show(st.session_state[self._last], key=self.player)
+            self.play(st.session_state[self._last])
         return self._last in st.session_state
 
     def refused(self, error: Exception) -> None:

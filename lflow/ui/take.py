@@ -10,8 +10,10 @@ from functools import partial
 from importlib.util import find_spec
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lflow.ui import share
+from lflow.ui.computing import progress
 from lflow.ui.files import KINDS, Kind, Look
 from lflow.ui.outcome import Outcome
 from lflow.ui.store import Store
@@ -38,19 +40,18 @@ def section(prefix: str, make: Callable[[], Outcome]) -> None:
 def _contents(prefix: str, outcome: Outcome) -> None:
     """The buttons, the program and the link."""
     dark = st.context.theme.type == "dark"
-    with st.container(horizontal=True):
-        for ending in _AT_ONCE:
-            kind = KINDS[ending]
-            st.download_button(
-                kind.title,
-                partial(_whole, kind, outcome, dark),
-                f"{outcome.name}{ending}",
-                kind.media_type,
-                key=f"{prefix}-take{ending}",
-                on_click="ignore",
-            )
-    for ending in _FILMS:
-        _film(prefix, outcome, ending, dark)
+    row, notice = st.container(horizontal=True), st.empty()
+    for ending in _AT_ONCE:
+        kind = KINDS[ending]
+        row.download_button(
+            kind.title,
+            partial(_whole, kind, outcome, dark),
+            f"{outcome.name}{ending}",
+            kind.media_type,
+            key=f"{prefix}-take{ending}",
+            on_click="ignore",
+        )
+    places = {ending: row.empty() for ending in _FILMS}
     st.markdown("The same arrays, from Python:")
     if len(outcome.code) <= _LONGEST_SHOWN:
         st.code(outcome.code, language="python")
@@ -59,8 +60,17 @@ def _contents(prefix: str, outcome: Outcome) -> None:
             f"The program has {len(outcome.code):,} characters, as it holds your points: take the file."
         )
     address = share.link(prefix)
-    st.markdown("The same page, from its address, here or on the command line:")
-    st.code(f'{address}\npython -m lflow export "{address}" --out {outcome.name}.gif', language=None)
+    st.markdown("The page as it is, by its address:")
+    st.code(address, language=None)
+    st.markdown("The same files, from the command line:")
+    st.code(f'python -m lflow export "{address}" --out {outcome.name}.gif', language=None)
+    pressed = [ending for ending, place in places.items() if _offer(prefix, outcome, ending, dark, place)]
+    for ending in pressed:
+        # Any press, also of this Stop, ends this run of the script, and with it the making.
+        report = progress(notice, f"{prefix}-stop{ending}", lambda: None)
+        _films().get(_key(prefix, outcome, ending, dark), partial(_drawn, outcome, ending, dark, report))
+        notice.empty()
+        _offer(prefix, outcome, ending, dark, places[ending])
 
 
 def _whole(kind: Kind, outcome: Outcome, dark: bool) -> bytes:
@@ -70,27 +80,26 @@ def _whole(kind: Kind, outcome: Outcome, dark: bool) -> bytes:
     return made
 
 
-def _film(prefix: str, outcome: Outcome, ending: str, dark: bool) -> None:
-    """A button that makes the film, and once it is made, one that hands it over."""
-    name, kind, films = _FILMS[ending], KINDS[ending], _films()
+def _drawn(outcome: Outcome, ending: str, dark: bool, report: Callable[[float, str], None]) -> bytes | None:
+    """A film, with reports of how far it is."""
+    return KINDS[ending].make(
+        outcome, Look(dark=dark), lambda done, of: report(done / of, f"frame {done} of {of}")
+    )
+
+
+def _key(prefix: str, outcome: Outcome, ending: str, dark: bool) -> str:
+    """Names a film. The configuration does not say whether the exact flow is shown: the address does."""
+    return f"{ending} {dark} {outcome.config} {share.link(prefix)}"
+
+
+def _offer(prefix: str, outcome: Outcome, ending: str, dark: bool, place: DeltaGenerator) -> bool:
+    """A button that hands a film over, or one that makes it, and whether that was pressed."""
+    kind, film = KINDS[ending], _films().find(_key(prefix, outcome, ending, dark))
     if ending == ".mp4" and find_spec("av") is None:
-        st.caption("MP4 needs PyAV: pip install 'lflow[video]'")
-        return
-    key = f"{ending} {dark} {outcome.name} {outcome.config}"
-    place = st.empty()
-    if key not in films:
-        if not place.button(f"Make the {name}", key=f"{prefix}-make{ending}"):
-            return
-        with place.container(horizontal=True, vertical_alignment="center"):
-            bar = st.progress(0.0)
-            st.button("Stop", key=f"{prefix}-stop{ending}")  # any press ends this run of the script
-
-        def report(done: int, total: int) -> None:
-            bar.progress(done / total, f"Drawing frame {done} of {total}")
-
-        films.get(key, lambda: kind.make(outcome, Look(dark=dark), report))
-    film = films.find(key)
-    assert isinstance(film, bytes)
+        place.caption("MP4 needs PyAV: pip install 'lflow[video]'")
+        return False
+    if not isinstance(film, bytes):
+        return place.button(f"Make the {_FILMS[ending]}", key=f"{prefix}-make{ending}")
     place.download_button(
         f"{kind.title}, {len(film) / 1e6:.1f} MB",
         film,
@@ -99,3 +108,4 @@ def _film(prefix: str, outcome: Outcome, ending: str, dark: bool) -> None:
         key=f"{prefix}-take{ending}",
         on_click="ignore",
     )
+    return False

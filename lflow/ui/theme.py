@@ -19,7 +19,7 @@ FAMILY_COLOURS = {
 
 
 _SHADES = (0.0, 0.4, -0.35, 0.65)  # towards the ink; below zero, towards the paper
-_INK, _PAPER = ("#1D2125", "#E8E6E1"), ("#FBFAF7", "#121314")
+INK, PAPER = ("#1D2125", "#E8E6E1"), ("#FBFAF7", "#121314")
 
 
 def shades(families: Sequence[str]) -> list[tuple[str, str]]:
@@ -30,7 +30,7 @@ def shades(families: Sequence[str]) -> list[tuple[str, str]]:
     found = []
     for index, family in enumerate(families):
         share = _SHADES[list(families[:index]).count(family) % len(_SHADES)]
-        ends = _INK if share > 0 else _PAPER
+        ends = INK if share > 0 else PAPER
         pairs = zip(FAMILY_COLOURS[family], ends, strict=True)
         light, dark = (_mixed(colour, end, abs(share)) for colour, end in pairs)
         found.append((light, dark))

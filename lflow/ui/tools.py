@@ -81,11 +81,13 @@ class PageState:
 
     def _choose(self, values: Mapping[str, Any]) -> None:
         self._reset()
+        in_address = keys.titled({name: str(value) for name, value in values.items()})
         for name, value in values.items():
-            set_control(self.key(name), value)
+            set_control(self.key(name), value, in_address[name])
 
     def _reset(self) -> None:
         self.forget_refusals()
+        st.query_params.pop(self.key("drawing"), None)  # the one value that no widget keeps
         reset(self.prefix, keep=[self.key("seed")])
         self.changed()
 

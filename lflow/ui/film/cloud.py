@@ -50,8 +50,7 @@ def make_dots(particles: int, width: int, height: int, ratio: float) -> Dots:
 def let_through(points: Floats, dots: Dots, width: int, height: int) -> Floats:
     """What of the ground remains visible under the dots, (height, width) in 0..1."""
     reach = dots.reach
-    with np.errstate(invalid="ignore"):
-        seen = ((points >= -reach) & (points < [width + reach, height + reach])).all(axis=1)
+    seen = ((points >= -reach) & (points < [width + reach, height + reach])).all(axis=1)
     here = points[seen]
     cell = np.floor(here).astype(np.int64)
     phase = ((here - cell) * _SUBPIXELS).astype(np.int64)
@@ -70,28 +69,27 @@ def let_through(points: Floats, dots: Dots, width: int, height: int) -> Floats:
 
 def counts(points: Floats, width: int, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How many points lie in each bin along x and, upwards, along y."""
-    with np.errstate(invalid="ignore"):
-        along_x, along_y = (points / [width, height] * BINS).T
-        x = along_x[(along_x >= 0) & (along_x < BINS)]
-        y = along_y[(along_y >= 0) & (along_y < BINS)]
+    along_x, along_y = (points / [width, height] * BINS).T
+    x = along_x[(along_x >= 0) & (along_x < BINS)]
+    y = along_y[(along_y >= 0) & (along_y < BINS)]
     found = np.bincount(x.astype(np.int64), minlength=BINS), np.bincount(y.astype(np.int64), minlength=BINS)
     return found[0], found[1][::-1]
 
 
-def draw_trails(stencil: Stencil, frames: Floats, frame: int, ratio: float, size: tuple[int, int]) -> None:
+def draw_trails(stencil: Stencil, frames: Floats, frame: int, ratio: float) -> None:
     """The last frames of some particles as fading lines, the same particles all along.
 
-    frames: (frames, particles, 2), of which particles far out of the view of this size are left out.
+    frames: (frames, particles, 2); what is not a number is left out.
     """
     particles = frames.shape[1]
     count = min(particles, _TRAIL_PARTICLES)
     chosen = np.arange(count) * particles // count
     for start in range(max(0, frame - _TRAIL_FRAMES), frame):
         ends = np.stack([frames[start, chosen], frames[start + 1, chosen]], axis=1)
-        with np.errstate(invalid="ignore"):
-            near = (np.abs(ends / size - 0.5) <= 0.75).all(axis=(1, 2))
         age = (frame - start) / _TRAIL_FRAMES
-        stencil.segments(ends[near], 1.1 * ratio, 0.55 * max(0.0, 1.05 - age) ** 1.5)
+        stencil.segments(
+            ends[np.isfinite(ends).all(axis=(1, 2))], 1.1 * ratio, 0.55 * max(0.0, 1.05 - age) ** 1.5
+        )
 
 
 # For each of the 16 ways that four corners can lie above the level: one or two pairs of edges to join.

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from lflow.ui.film import cloud
 from lflow.ui.film.ink import Ink, Stencil, Type, dashed, mix, nice_ticks, parse_colour
-from lflow.ui.packing import Panel
+from lflow.ui.packing import REACH, Panel
 
 LEFT, BOTTOM, STRIP = 34, 20, 42  # CSS pixels around the view
 _FLOW_LEVELS = (0.05, 0.25, 0.5, 0.75)  # parts of the peak at which the exact flow is drawn
@@ -76,9 +76,11 @@ class PanelPicture:
         self.truth = self._truth()
 
     def _in_pixels(self) -> cloud.Floats:
-        """Positions in pixels of the view."""
+        """Positions in pixels of the view; not a number for a particle too far out, as in the player."""
         low, high = np.array(self.bounds).T
         share = (np.asarray(self.panel.positions, dtype=np.float64) - low) / (high - low)
+        near = (np.abs(share - 0.5) <= REACH / 2).all(axis=-1, keepdims=True)
+        share = np.where(near, share, np.nan)
         return np.stack([share[..., 0] * self.width, (1 - share[..., 1]) * self.height], axis=-1)
 
     def _truth(self) -> list[Image.Image | None]:
@@ -133,7 +135,7 @@ class PanelPicture:
         view = Image.fromarray(np.rint(pixels).astype(np.uint8))
         if trails:
             stencil = Stencil(self.width, self.height, finer=2)
-            cloud.draw_trails(stencil, self.frames, frame, self.ratio, (self.width, self.height))
+            cloud.draw_trails(stencil, self.frames, frame, self.ratio)
             stencil.lay(view, (0, 0), mix(self.colour, self.ink.ink, 0.35))
         flow = None if self.panel.flow is None else np.asarray(self.panel.flow)[frame]
         if flow is not None:
