@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from tests.lab_page import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
 STEP_SIZES = (0.001, 0.0012, 0.0014, 0.0016, 0.0018, 0.0021, 0.0024, 0.0027, 0.0031, 0.0035)
+PREFIXES = {"particle-lab": "lab"}  # where a page's keys do not begin with its address
 SETTLE = 3000  # milliseconds of playing before frames are counted, over the second that they are counted in
 
 
@@ -61,9 +62,9 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _lab(browser: Browser, url: str, **settings: Any) -> Iterator[Lab]:
+def _lab(browser: Browser, url: str, page: str = "particle-lab", **settings: Any) -> Iterator[Lab]:
     context = browser.new_context(viewport={"width": 1400, "height": 1050})
-    lab = Lab(context.new_page()).open(url, **settings)
+    lab = Lab(context.new_page(), PREFIXES.get(page, page), page).open(url, **settings)
     lab.says("id")
     yield lab
     context.close()
@@ -91,25 +92,25 @@ def frames(browser: Browser, url: str, num_chains: int) -> list[dict[str, Any]]:
     return found
 
 
-def response(browser: Browser, url: str, energy: str, sampler: str) -> dict[str, Any]:
-    """Seconds from Enter in the step-size field to the first frame of the new cloud, over distinct values."""
-    settings = {"energy": energy, "sampler": sampler, "num_chains": 2000, "num_steps": 500}
-    with _lab(browser, url, **settings, h=0.0009) as lab:
-        took = [_change(lab, h) for h in STEP_SIZES]
+def response(
+    browser: Browser, url: str, name: str, field: str, values: Sequence[object], page: str, **settings: Any
+) -> dict[str, Any]:
+    """Seconds from Enter in a field to the first frame of the new cloud, over distinct values."""
+    with _lab(browser, url, page, **settings) as lab:
+        took = [_change(lab, field, value) for value in values]
     return {
-        "energy": energy,
-        "sampler": sampler,
+        "name": name,
         "median": round(statistics.median(took), 3),
         "slowest": round(max(took), 3),
         "seconds": [round(value, 3) for value in took],
     }
 
 
-def _change(lab: Lab, h: float) -> float:
+def _change(lab: Lab, name: str, value: object) -> float:
     page: Page = lab.page
     old = lab.says("id")
-    field = lab.control("h")
-    field.fill(str(h))
+    field = lab.control(name)
+    field.fill(str(value))
     field.evaluate(
         """element => element.addEventListener("keydown", (event) => {
             window.pressedAt = performance.timeOrigin + event.timeStamp;
@@ -126,10 +127,33 @@ def measure() -> dict[str, Any]:
     load = [os.getloadavg()[0]]
     with _server() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_or_install_browser())
+        lab = {"num_chains": 2000, "num_steps": 500, "h": 0.0009}
         responses = [
-            response(browser, url, energy, sampler)
+            response(
+                browser,
+                url,
+                f"lab: {energy} {sampler}",
+                "h",
+                STEP_SIZES,
+                "particle-lab",
+                energy=energy,
+                sampler=sampler,
+                **lab,
+            )
             for energy in ("rings", "gaussian_mixture")
             for sampler in ("ula", "mala")
+        ]
+        responses += [
+            response(browser, url, "race: every lane", "gradients", range(290, 300), "race"),
+            response(browser, url, "race: four lanes", "gradients", range(290, 300), "race", lanes=4),
+            response(
+                browser,
+                url,
+                "AniLA: the clouds",
+                "threshold",
+                (0.4, 0.6, 0.7, 0.8, 1, 1.2, 1.5, 2, 3, 4),
+                "anila",
+            ),
         ]
         drawn = frames(browser, url, 50_000)
         browser.close()
@@ -148,9 +172,7 @@ def _table(result: dict[str, Any]) -> str:
         )
     lines += ["", f"{'control to first frame (s)':28}{'median':>10}{'slowest':>10}"]
     for row in result["response"]:
-        lines.append(
-            f"{row['energy']} {row['sampler']}".ljust(28) + f"{row['median']:10.3f}{row['slowest']:10.3f}"
-        )
+        lines.append(f"{row['name']:28}{row['median']:10.3f}{row['slowest']:10.3f}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,12 @@ from lflow.ui.home import flow_file
 from lflow.ui.presets import PRESETS
 
 LAB = str(pages_dir() / "particle_lab.py")
+OTHERS = {
+    "race.py": ("Race", "Which sampler makes most of the same gradients?"),
+    "convergence.py": ("Convergence", "How far does a step size leave you from the target?"),
+    "anila.py": ("AniLA", "What does a step that shrinks on steep slopes really sample?"),
+    "lessons.py": ("Lessons", "Say what you expect, then read the answer off the particles."),
+}
 
 st.title("Langevin dynamics, seen")
 st.caption("What becomes of a cloud of particles that rolls downhill and is shaken all the while?")
@@ -29,6 +35,8 @@ with words:
         "energy, the start, the step size, and what is done about the error that a finite step makes. That "
         "is what this lab is for."
     )
+    for file, (title, question) in OTHERS.items():
+        st.page_link(str(pages_dir() / file), label=f"**{title}**: {question}")
 with ways:
     st.subheader("Where to go next")
     st.page_link(LAB, label="Open the particle lab", icon=":material/arrow_forward:")

@@ -1,4 +1,4 @@
-"""Files of what a page shows, by its outcome or by `lflow export`: read again, they hold what was computed."""
+"""Files of what a page shows, by its outcome or by `lflow export`: read again, they hold what it computed."""
 
 import csv
 import io

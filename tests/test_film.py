@@ -15,7 +15,6 @@ from lflow.ui import film
 from lflow.ui.film import charts, cloud
 from lflow.ui.film.ink import Type, format_number, nice_ticks
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series
-from lflow.ui.theme import FAMILY_COLOURS, shades
 
 FRAMES, BOUNDS = 12, ((-2.0, 3.0), (-1.0, 3.0))
 WAY = np.linspace([-1.5, -0.5], [2.0, 2.5], FRAMES)  # of the one particle, neither symmetric nor level
@@ -82,6 +81,7 @@ def test_the_particle_of_a_gif_is_where_it_should_be_in_every_frame() -> None:
     assert abs((box[3] - box[1]) / (box[2] - box[0]) - 0.8) < 0.01
     assert off_by(images, box) < 1
     assert off_by(images, box, flip=True) > 100  # the test would see a picture upside down
+    assert {image.getpixel((0, 0)) for image in images} == {(251, 250, 247)}  # the paper, as it is
     with Image.open(io.BytesIO(data)) as image:
         assert image.info["loop"] == 0
         times = []
@@ -101,6 +101,7 @@ def test_the_particle_of_an_mp4_is_where_it_should_be_in_every_frame() -> None:
         seconds = float(len(images) / stream.average_rate)
     assert abs(seconds - 2.0 - 0.9) < 0.2
     assert images[0].size == film.Picture(scene, 960).size
+    np.testing.assert_allclose(images[0].getpixel((0, 0)), (251, 250, 247), atol=3)
     box = view_box(Image.open(io.BytesIO(film.png(scene, width=960))))
     assert off_by(images[:FRAMES], box) < 1.5
     held = [place(image, box) for image in images[FRAMES - 1 :]]
@@ -236,9 +237,3 @@ def test_words_are_wrapped_and_names_shortened_to_the_room_there_is() -> None:
     assert max(type.length(line) for line in lines) <= 200 < type.length(text)
     assert type.length(type.shorten(text, 100)) <= 100
     assert type.shorten("ULA", 100) == "ULA"
-
-
-def test_the_first_of_a_family_has_the_familys_own_colour() -> None:
-    first, other, second = shades(["overdamped", "accept", "overdamped"])
-    assert (first, other) == (FAMILY_COLOURS["overdamped"], FAMILY_COLOURS["accept"])
-    assert second != first

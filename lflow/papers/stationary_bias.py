@@ -38,16 +38,17 @@ class Target(NamedTuple):
 @cache
 def targets() -> dict[str, Target]:
     """The targets by name; E[x²] of each by quadrature."""
-    pair, pair_law = target()
     points = torch.linspace(-10, 10, 200_001, dtype=torch.float64)
-    found = {"pair": Target("Two modes", pair, pair_law, (0.01, 0.02, 0.04, 0.08, 0.16, 0.32))}
-    for name, title, sizes in (
-        ("gaussian", "Gaussian N(0, 1)", (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)),
-        ("quartic", "Quartic x⁴", (0.01, 0.02, 0.04, 0.08, 0.16)),
-    ):
+
+    def known(title: str, name: str, *sizes: float) -> Target:
         energy = energies.get(name, dim=1)
-        found[name] = Target(title, energy, LineLaw.from_log(points, -energy(points[:, None])), sizes)
-    return found
+        return Target(title, energy, LineLaw.from_log(points, -energy(points[:, None])), sizes)
+
+    return {
+        "gaussian": known("Gaussian N(0, 1)", "gaussian", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
+        "pair": Target("Two modes", *target(), (0.02, 0.04, 0.08, 0.16, 0.32)),
+        "quartic": known("Quartic x⁴", "quartic", 0.02, 0.04, 0.08, 0.16),
+    }
 
 
 def jobs(on: str, samplers: tuple[str, ...], chains: int) -> list[Job]:

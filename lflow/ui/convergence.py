@@ -21,6 +21,7 @@ from lflow.ui.convergence_controls import (
     named,
     reset_view,
 )
+from lflow.ui.keys import HIDE, VERSION
 
 VIEWS: dict[str, Any] = {
     view.NAME: view for view in (convergence_bias, convergence_last, convergence_flow, convergence_map)
@@ -31,9 +32,8 @@ COMMAND = "python -m lflow paper dynamical-system"
 
 def known() -> dict[str, Control]:
     """Every key that a link to the page may set."""
-    return {
-        key(each.parameter.name): each for each in (VIEW, *(c for v in VIEWS.values() for c in v.CONTROLS))
-    }
+    own = (VIEW, Control(HIDE), Control(VERSION))
+    return {key(c.parameter.name): c for c in (*own, *(c for view in VIEWS.values() for c in view.CONTROLS))}
 
 
 def show(page: str) -> None:

@@ -30,18 +30,21 @@ from lflow.ui.convergence_controls import (
     named,
     several,
     short,
+    spoken,
 )
 
 NAME, TITLE, STUDY = "bias", "Bias", "convergence-bias"
 QUESTION = "How far from the target does a constant step size leave you?"
 work = stationary_bias.work
+NOISE = 3.0
+"""Standard errors that a bias must exceed: with forty points in view, two would often be chance."""
 DEFAULT = ("ula", "proximal", "rmm", "ormm", "srk", "leimkuhler_matthews", "baoab")
 TARGET = named("bias_target", {name: each.title for name, each in targets().items()}, "gaussian")
 SAMPLER = several("bias_samplers", SAMPLERS, DEFAULT)
 CHAINS = Control(
     Parameter(
         "bias_chains",
-        2000,
+        4000,
         200,
         20_000,
         log=True,
@@ -58,7 +61,7 @@ class Choice:
 
     target: str = "gaussian"
     samplers: tuple[str, ...] = DEFAULT
-    chains: int = 2000
+    chains: int = 4000
 
     def jobs(self) -> list[Job]:
         """The runs that it takes."""
@@ -92,9 +95,9 @@ def curves(records: Sequence[Record]) -> dict[str, list[Point]]:
 
 
 def noise_floor(found: Mapping[str, Sequence[Point]]) -> float:
-    """Two standard errors, pooled over all points: nothing below is claimed."""
+    """Three standard errors, pooled over all points: nothing below is claimed."""
     points = [point for each in found.values() for point in each if not math.isnan(point.bias)]
-    return BAND * float(np.sqrt(np.mean([(point.error / (1 + point.bias)) ** 2 for point in points])))
+    return NOISE * float(np.sqrt(np.mean([(point.error / (1 + point.bias)) ** 2 for point in points])))
 
 
 def show(choice: Choice, records: Sequence[Record]) -> None:
@@ -121,12 +124,12 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     thin = _closed_forms(choice, sizes) if choice.target == "gaussian" else []
     drawn = [_curve(name, points, floor) for name, points in found.items()]
     below = ([sizes[0], sizes[-1]], [floor, floor], "noise floor")
-    st.altair_chart(draw(axes, drawn, below, thin), alt=words, key=f"{STUDY}-chart")
+    st.altair_chart(draw(axes, drawn, below, thin), alt=spoken(words), key=f"{STUDY}-chart")
     st.markdown(words)
     st.caption(
         f"Each point is the mean over {CLOUDS} independent clouds of {choice.chains:,} chains, started from "
         f"exact draws and left alone for ten units of time; bands are ± {BAND:g} standard errors. Below "
-        f"{floor:.2%}, two standard errors of a typical point, the estimate is noise: points there are "
+        f"{floor:.2%}, three standard errors of a typical point, the estimate is noise: points there are "
         "faint, and nothing is claimed of them."
     )
     with st.expander("The numbers"):

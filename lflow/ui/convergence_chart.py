@@ -20,7 +20,8 @@ from lflow.papers.stationary_bias import SAMPLERS
 from lflow.ui.theme import shades
 
 _DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
-_INKS, _QUIET = ("#1D2125", "#E8E6E1"), ("#646B72", "#9BA1A7")
+INK = "currentColor"
+"""The colour of the page's text: the charts are SVG, and follow a change of theme without a new run."""
 
 
 BAND = 2.0
@@ -50,16 +51,6 @@ def theme_index() -> int:
     return int(st.context.theme.type == "dark")
 
 
-def ink() -> str:
-    """The colour of floors and closed forms."""
-    return _INKS[theme_index()]
-
-
-def quiet() -> str:
-    """The colour of what stands back."""
-    return _QUIET[theme_index()]
-
-
 def looks() -> dict[str, Look]:
     """Colour and dash of each sampler of the page, whichever of them are shown."""
     families = ["midpoint" if name == WRONG else samplers.get_class(name).family for name in SAMPLERS]
@@ -87,7 +78,7 @@ class Axes(NamedTuple):
     x_ticks: Sequence[float]
     y_ticks: Sequence[float]
     y_format: str = "~g"
-    room: float = 0.16
+    room: float = 0.2
     height: int = 400
 
     def encoding(self) -> tuple[alt.X, alt.Y]:
@@ -128,10 +119,10 @@ def draw(
             opacity=alt.Opacity("faint:N", legend=None).scale(domain=[False, True], range=[1.0, 0.4]),
         )
     )
-    layers += [_line(xs, ys, x, y, ink(), 0.8) for xs, ys in thin]
-    layers.append(_line(*floor[:2], x, y, quiet(), 1.0, (4, 3)))
+    layers += [_line(xs, ys, x, y, 0.8) for xs, ys in thin]
+    layers.append(_line(*floor[:2], x, y, 1.0, (4, 3)))
     ends = [(*_end(each, axes.y), each.name, each.look.colour) for each in curves]
-    ends.append((axes.x[1], floor[1][-1], floor[2], quiet()))
+    ends.append((axes.x[1], floor[1][-1], floor[2], INK))
     layers.append(_names(ends, axes, x, y))
     return alt.layer(*layers).properties(height=axes.height).resolve_scale(color="independent")
 
@@ -165,12 +156,13 @@ def _line(
     ys: Sequence[float],
     x: alt.X,
     y: alt.Y,
-    colour: str,
     width: float,
     dash: tuple[int, ...] = (1, 0),
 ) -> alt.Chart:
     rows = pd.DataFrame({"x": xs, "y": ys})
-    line = alt.Chart(rows).mark_line(color=colour, strokeWidth=width, strokeDash=list(dash), clip=True)
+    line = alt.Chart(rows).mark_line(
+        color=INK, opacity=0.75, strokeWidth=width, strokeDash=list(dash), clip=True
+    )
     return line.encode(x, y)
 
 
@@ -194,9 +186,15 @@ def _names(ends: Sequence[tuple[float, float, str, str]], axes: Axes, x: alt.X, 
         for (x_end, y_end, text, colour), height in zip(found, heights, strict=True)
     ]
     table = pd.DataFrame(rows, columns=["x", "y", "text", "colour", "x_end", "y_end"])
-    base = alt.Chart(table).encode(color=alt.Color("colour:N", legend=None, scale=None))
-    ties = base.mark_rule(strokeWidth=0.6, opacity=0.7).encode(
-        x.copy(deep=True), y.copy(deep=True), x2="x_end", y2="y_end"
+    base = alt.Chart(table)
+    # The tie has the line's colour; the name is in ink, which can be read on every ground.
+    ties = base.mark_rule(strokeWidth=1.4).encode(
+        x.copy(deep=True),
+        y.copy(deep=True),
+        x2="x_end",
+        y2="y_end",
+        color=alt.Color("colour:N", legend=None, scale=None),
     )
-    texts = base.mark_text(align="left", baseline="middle", dx=4, fontSize=12).encode(x, y, text="text")
+    texts = base.mark_text(align="left", baseline="middle", dx=4, fontSize=12, color=INK)
+    texts = texts.encode(x, y, text="text")
     return alt.layer(ties, texts)

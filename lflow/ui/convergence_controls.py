@@ -13,7 +13,7 @@ import streamlit as st
 
 from lflow import samplers
 from lflow.papers.dynamical_system_laws import WRONG
-from lflow.spec import Parameter
+from lflow.spec import CONFIG_VERSION, Parameter, check_version
 from lflow.ui.controls import is_hidden, remember_default, reset
 
 PREFIX = "convergence"
@@ -94,6 +94,7 @@ def choose_several(control: Control, label: str) -> tuple[str, ...]:
         key=name,
         help=parameter.help or None,
         bind="query-params",
+        wrap=True,
     )
     return tuple(option for option in options if option in chosen)
 
@@ -147,6 +148,11 @@ def follow_link(page: str, known: Mapping[str, Control]) -> list[str]:
                 usable.setdefault(name, []).append(control.titles.get(entry, entry))
             except ValueError as error:
                 refused.append(f"The link sets {name} to {text[:40]!r}: {error}. The default is used.")
+    try:
+        (version,) = usable.pop(key("version"), [str(CONFIG_VERSION)])
+        check_version({"version": int(version)}, "link")
+    except ValueError as error:
+        usable, refused = {}, [f"{error}: the page is shown as it comes."]
     if usable != arrived:
         for name in known:
             st.session_state.pop(name, None)
@@ -169,6 +175,17 @@ def forget_defaults() -> None:
 def renamed(parameter: Parameter, name: str, default: float, shown: tuple[float, float]) -> Parameter:
     """A declared parameter under a name of the page, with a default and a range that suit a view."""
     return replace(parameter, name=name, default=default, shown=shown, advanced=False)
+
+
+def spoken(words: str) -> str:
+    """Words without their marks, for a reader who hears them."""
+    return words.replace("*", "")
+
+
+def counted(counts: Sequence[int], noun: str) -> str:
+    """How many runs the curves stand on, which differs between them where the reader stopped."""
+    least, most = min(counts), max(counts)
+    return f"{most} {noun}" if least == most else f"{least} to {most} {noun}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -20,15 +20,26 @@ from lflow.papers.pseudotrajectory import targets
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, ink, looks
-from lflow.ui.convergence_controls import PREFIX, Control, choose, key, named, renamed, sampler_title, short
+from lflow.ui.convergence_chart import BAND, INK, Axes, Curve, Look, decades, draw, looks
+from lflow.ui.convergence_controls import (
+    PREFIX,
+    Control,
+    choose,
+    counted,
+    key,
+    named,
+    renamed,
+    sampler_title,
+    short,
+    spoken,
+)
 
 NAME, TITLE, STUDY = "flow", "The flow beside it", "convergence-flow"
 QUESTION = "Does the cloud come ever closer to doing what the continuous-time flow would do?"
 work = pseudotrajectory.work
 SEEDS = 5
 CHAINS = 4000
-KINDS = {True: "constant steps", False: "falling steps"}
+KINDS = {True: "constant", False: "falling"}
 
 _MOVERS = ("ula", "rmm", "ormm", "srk", "leimkuhler_matthews")
 _RULE = {parameter.name: parameter for parameter in parameters(Polynomial)}
@@ -111,6 +122,7 @@ class Course:
     error: list[float]
     floor: list[float]
     pictures: list[dict[str, list[float]]]
+    seeds: int
 
 
 def courses(records: Sequence[Record]) -> dict[bool, Course]:
@@ -130,6 +142,7 @@ def courses(records: Sequence[Record]) -> dict[bool, Course]:
             [point["error"] for point in points],
             [sum(values) / len(values) for values in floors],
             runs[0].found["pictures"],
+            len(runs),
         )
     return found
 
@@ -151,17 +164,20 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         y,
         decades(x),
         decades(y),
-        room=0.18,
+        room=0.2,
         height=360,
     )
     words = say(choice, found)
+    seeds = counted([course.seeds for course in found.values()], "seeds")
     drawn = [_curve(choice.sampler, constant, each) for constant, each in found.items()]
-    st.altair_chart(draw(axes, drawn, ([*x], [floor, floor], "exact draws")), alt=words, key=f"{STUDY}-chart")
+    st.altair_chart(
+        draw(axes, drawn, ([*x], [floor, floor], "exact draws")), alt=spoken(words), key=f"{STUDY}-chart"
+    )
     st.markdown(words)
     _densities(choice, found)
     st.caption(
         f"For each window the flow's density starts as the histogram of the cloud at t: {CHAINS:,} chains "
-        f"and their mirror images. Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line "
+        f"and their mirror images. Means over {seeds}; bands are ± {BAND:g} standard errors. The line "
         "of exact draws is what as many draws of the flow's own densities show."
     )
     with st.expander("The numbers"):
@@ -186,8 +202,8 @@ def say(choice: Choice, found: dict[bool, Course]) -> str:
         gap = BAND * (course.error[0] ** 2 + course.error[-1] ** 2) ** 0.5
         verb = "falls" if first - last > gap else "rises" if last - first > gap else "stays where it was"
         told.append(
-            f"Under **{KINDS[constant]}** the distance {verb}: {first:.3f} in the window that begins at t = "
-            f"{course.starts[0]:.2g}, {last:.3f} in that at t = {course.starts[-1]:.3g}, which is "
+            f"Under **{KINDS[constant]} steps** the distance {verb}: {first:.3f} in the window that begins "
+            f"at t = {course.starts[0]:.2g}, {last:.3f} in that at t = {course.starts[-1]:.3g}, which is "
             f"{last / floor:.1f} times what exact draws show."
         )
     on = f"**{short(choice.sampler)} on {targets()[choice.target].title}**, windows of T = {choice.window:g}."
@@ -200,16 +216,16 @@ def _densities(choice: Choice, found: dict[bool, Course]) -> None:
         point
         for course in found.values()
         for picture in course.pictures
-        for point, cloud, flow in zip(*picture.values(), strict=True)
+        for point, cloud, flow in zip(picture["points"], picture["cloud"], picture["flow"], strict=True)
         if cloud + flow > 0.002
     ]
     reach = max(abs(point) for point in seen)
     for column, (constant, place, course) in zip(st.columns(len(panels)), panels, strict=True):
         end = course.starts[place] + choice.window
-        column.markdown(f":small[{KINDS[constant].capitalize()}, t = {end:.3g}]")
+        column.markdown(f":small[{KINDS[constant].capitalize()} steps, t = {end:.3g}]")
         column.altair_chart(
             _density(choice.sampler, course.pictures[place], reach),
-            alt=f"Density of the cloud and of the flow at t = {end:.3g} under {KINDS[constant]}",
+            alt=f"Density of the cloud and of the flow at t = {end:.3g} under {KINDS[constant]} steps",
             key=f"{STUDY}-density-{constant}-{place}",
         )
     st.caption("Densities at the end of the first and of the last window. Filled: the cloud. Line: the flow.")
@@ -229,14 +245,14 @@ def _density(sampler: str, picture: dict[str, list[float]], reach: float) -> Any
     y = alt.Y("cloud:Q", title=None, axis=None)
     base: Any = alt.Chart(rows)
     cloud = base.mark_area(interpolate="step", color=looks()[sampler].colour, opacity=0.45).encode(x, y)
-    flow = base.mark_line(color=ink(), strokeWidth=1.2).encode(x, y="flow:Q")
+    flow = base.mark_line(color=INK, strokeWidth=1.2).encode(x, y="flow:Q")
     return alt.layer(cloud, flow).properties(height=120)
 
 
 def _table(found: dict[bool, Course]) -> pd.DataFrame:
     rows = [
         {
-            "steps": KINDS[constant].split()[0],
+            "steps": KINDS[constant],
             "window from t": f"{start:.3g}",
             "distance": f"{mean:.4f} ± {error:.4f}",
             "exact draws": f"{floor:.4f}",

@@ -1,4 +1,4 @@
-"""A heat map over two parameters, with crosses where chains are lost and a frame around the best cell.
+"""A heat map over two parameters, with crosses where chains are lost and a ring in the best cell.
 
 Knows cells and colours, and nothing of what was measured.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from lflow.ui.convergence_chart import decades, ink, quiet, theme_index
+from lflow.ui.convergence_chart import decades, theme_index
 
 
 class Axis(Protocol):
@@ -36,6 +36,7 @@ class Heat(NamedTuple):
     lost: Sequence[tuple[float, float]]
     best: tuple[float, float] | None
     log: bool
+    more_first: bool
 
 
 def draw(heat: Heat) -> go.Figure:
@@ -50,44 +51,37 @@ def draw(heat: Heat) -> go.Figure:
             text=heat.told,
             hovertemplate="%{text}<extra></extra>",
             hoverongaps=True,
-            colorscale=_colour_scale(),
+            colorscale=_colour_scale(heat.more_first),
             xgap=2,
             ygap=2,
             colorbar=_colour_bar(heat),
         )
     )
-    lost = [(f"{a:g}", f"{b:g}") for a, b in heat.lost]
-    figure.add_scatter(
-        x=[a for a, _ in lost],
-        y=[b for _, b in lost],
-        mode="markers",
-        marker={"symbol": "x-thin", "size": 9, "line": {"width": 1.5, "color": quiet()}},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    if heat.best is not None:
-        column, row = (
-            list(axis.cells).index(at) for axis, at in zip((heat.across, heat.up), heat.best, strict=True)
+    cross = {"symbol": "x-thin", "size": 9, "line": {"width": 1.5, "color": _theme("grayColor")}}
+    ring = {"symbol": "circle-open", "size": 15, "line": {"width": 2.5}, "color": _theme("backgroundColor")}
+    for places, marker in ((heat.lost, cross), ([heat.best] if heat.best else [], ring)):
+        figure.add_scatter(
+            x=[f"{across:g}" for across, _ in places],
+            y=[f"{up:g}" for _, up in places],
+            mode="markers",
+            marker=marker,
+            hoverinfo="skip",
+            showlegend=False,
         )
-        figure.add_shape(
-            type="rect",
-            x0=column - 0.5,
-            x1=column + 0.5,
-            y0=row - 0.5,
-            y1=row + 0.5,
-            line={"color": ink(), "width": 2.5},
-        )
-    figure.update_xaxes(title=heat.across.title, type="category", showgrid=False, ticks="")
+    figure.update_xaxes(title={"text": heat.across.title}, type="category", showgrid=False, ticks="")
     figure.update_yaxes(title=heat.up.title, type="category", showgrid=False, ticks="")
     figure.update_layout(height=500, margin={"l": 10, "r": 10, "t": 70, "b": 10})
     return figure
 
 
-def _colour_scale() -> list[str]:
-    """The theme's sequence, strongest for the least value, without the colours near the ground's."""
-    theme = ("light", "dark")[theme_index()]
-    strongest_last: list[str] = st.get_option(f"theme.{theme}.chartSequentialColors")
-    return strongest_last[:1:-1]
+def _colour_scale(more_first: bool) -> list[str]:
+    """The theme's sequence, strongest for what comes first, without the colours near the ground's."""
+    strongest_last: list[str] = _theme("chartSequentialColors")[2:]
+    return strongest_last if more_first else strongest_last[::-1]
+
+
+def _theme(option: str) -> Any:
+    return st.get_option(f"theme.{('light', 'dark')[theme_index()]}.{option}")
 
 
 def _coloured(value: float | None, log: bool) -> float | None:

@@ -24,11 +24,13 @@ from lflow.ui.convergence_controls import (
     PREFIX,
     Control,
     choose_several,
+    counted,
     key,
     listed,
     renamed,
     several,
     short,
+    spoken,
 )
 
 NAME, TITLE, STUDY = "last", "Last iterate", "convergence-last"
@@ -100,6 +102,7 @@ class Course:
     gradients: list[int]
     mean: list[float]
     error: list[float]
+    seeds: int = SEEDS
 
 
 def courses(records: Sequence[Record]) -> dict[tuple[str, str], Course]:
@@ -117,6 +120,7 @@ def courses(records: Sequence[Record]) -> dict[tuple[str, str], Course]:
                     runs[0].found["gradients"],
                     [math.nan if p["mean"] is None else p["mean"] for p in points],
                     [math.nan if p["error"] is None else p["error"] for p in points],
+                    len(runs),
                 )
     return found
 
@@ -133,6 +137,7 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
     x = (kept[0].gradients[0], max(course.gradients[-1] for course in kept))
     highest = max(max(course.mean) for course in kept)
     words = say(choice, found, floor)
+    seeds = counted([course.seeds for course in kept], "seeds")
     places = dict(zip(RULES, st.columns(2), strict=True))
     for rule, place in places.items():
         axes = Axes(
@@ -152,11 +157,13 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         ]
         level = ([axes.x[0], x[1]], [floor, floor], "exact draws")
         place.markdown(_rule_title(rule, choice))
-        place.altair_chart(draw(axes, drawn, level), alt=f"{RULES[rule]}. {words}", key=f"{STUDY}-{rule}")
+        place.altair_chart(
+            draw(axes, drawn, level), alt=f"{RULES[rule]}. {spoken(words)}", key=f"{STUDY}-{rule}"
+        )
     st.markdown(words)
     st.caption(
         f"The last iterate of {CHAINS:,} chains and their mirror images on two modes, ½ N(±1.5, ½²), from "
-        f"N(0, 1). Means over {SEEDS} seeds; bands are ± {BAND:g} standard errors. The line of exact draws "
+        f"N(0, 1). Means over {seeds}; bands are ± {BAND:g} standard errors. The line of exact draws "
         "is what as many exact draws show: no sampler can be seen to do better. The theorem is about the "
         "limit and gives no rate; none is claimed here."
     )
@@ -180,8 +187,8 @@ def say(choice: Choice, found: Mapping[tuple[str, str], Course], floor: float) -
         kept = {method: end for method, end in ends.items() if not math.isnan(end)}
         order = sorted(kept, key=lambda method: kept[method])
         if order:
-            each = [f"{short(method)} {kept[method] / floor:.1f}" for method in order]
-            told.append(f"**{name}** end at {listed(each)} times the {floor:.4f} of exact draws.")
+            each = [f"{kept[method] / floor:.1f} ({short(method)})" for method in order]
+            told.append(f"**{name}** end at {listed(each)} times the {floor:.4f} that exact draws show.")
         lost = [short(method) for method, end in ends.items() if math.isnan(end)]
         if lost:
             told.append(f"With {name.lower()} chains of {listed(lost)} are lost.")

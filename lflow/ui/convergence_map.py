@@ -20,7 +20,7 @@ from lflow.papers.experiment import Job, Record
 from lflow.paths import pages_dir
 from lflow.spec import Declared, parameters
 from lflow.ui.controls import readable
-from lflow.ui.convergence_controls import Control, choose, key, named
+from lflow.ui.convergence_controls import Control, choose, key, named, spoken
 from lflow.ui.convergence_heat import Heat, draw
 from lflow.ui.keys import step_size_parameter
 from lflow.ui.link import default_step_size
@@ -35,19 +35,24 @@ H = "h"
 
 
 class Metric(NamedTuple):
-    """A number of a cell: what it is called, how it is written, and how far it is from the best."""
+    """A number of a cell: what it is called, how it is written, and which comes first."""
 
     title: str
     write: Callable[[float], str]
-    badness: Callable[[float], float]
     log: bool = False
+    ends: tuple[str, str] = ("best", "worst")
+    more_first: bool = False
+
+    def rank(self, value: float) -> float:
+        """Less comes first: an error counts by its size."""
+        return -value if self.more_first else abs(value)
 
 
 METRICS = {
-    "ratio": Metric("Distance over its floor", "{:.2f}".format, abs, log=True),
-    "energy_error": Metric("Error of the mean energy", "{:+.3f}".format, abs),
-    "lost": Metric("Share of chains lost", "{:.1%}".format, abs),
-    "acceptance": Metric("Acceptance", "{:.1%}".format, lambda share: 1 - share),
+    "ratio": Metric("Distance over its floor", "{:.2f}".format, log=True),
+    "energy_error": Metric("Error of the mean energy", "{:+.3f}".format),
+    "lost": Metric("Share of chains lost", "{:.1%}".format),
+    "acceptance": Metric("Acceptance", "{:.1%}".format, ends=("highest", "lowest"), more_first=True),
 }
 
 
@@ -130,7 +135,8 @@ class Choice:
         if self.across == self.up:
             return []
         across, up = self.axis(self.across), self.axis(self.up)
-        step_size = default_step_size(as_json(self.energy), as_json(self.sampler))
+        spans_steps = H in (self.across, self.up)
+        step_size = 0.0 if spans_steps else default_step_size(as_json(self.energy), as_json(self.sampler))
         found = []
         for y in up.cells:
             for x in across.cells:
@@ -182,23 +188,27 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         across,
         up,
         metric.title,
-        [[_value(cells.get((x, y)), choice.metric) for x in across.cells] for y in up.cells],
+        [[_size(cells.get((x, y)), choice.metric) for x in across.cells] for y in up.cells],
         [[_told(cells.get((x, y)), across, up) for x in across.cells] for y in up.cells],
         [place for place, record in cells.items() if record.found["lost"]],
         None if best is None else _place(best, across, up),
         metric.log,
+        metric.more_first,
     )
     words = say(choice, records, best)
-    st.plotly_chart(draw(heat), key=f"{STUDY}-chart", alt=words, config={"displayModeBar": False})
+    st.plotly_chart(draw(heat), key=f"{STUDY}-chart", alt=spoken(words), config={"displayModeBar": False})
     st.markdown(words)
     if best is not None:
-        label = f"Open the best cell in the particle lab: {_at(best, across, up)}"
-        settings = lab_settings(best)
-        st.page_link(LAB, label=label, icon=":material/arrow_forward:", query_params=settings)
+        st.page_link(
+            LAB,
+            label=f"Open the {metric.ends[0]} cell in the particle lab",
+            icon=":material/arrow_forward:",
+            query_params=lab_settings(best),
+        )
     st.caption(
         f"A cell is one run of {CHAINS} particles with one seed and {GRADIENTS} gradients a particle (as "
         "many steps, for a sampler without gradients), from the energy's own start; other parameters are at "
-        "their defaults. A cross: chains are lost. Blank: not computed."
+        "their defaults. The ring marks the cell named above; a cross: chains are lost; blank: not computed."
     )
     with st.expander("The numbers"):
         st.table(_table(choice, cells), alt=f"{metric.title} by {across.title} and {up.title}")
@@ -215,6 +225,11 @@ def _setting(record: Record, axis: Axis) -> float:
 
 def _value(record: Record | None, metric: str) -> float | None:
     return None if record is None else record.found[metric]
+
+
+def _size(record: Record | None, metric: str) -> float | None:
+    value = _value(record, metric)
+    return None if value is None else abs(value)
 
 
 def _at(record: Record, across: Axis, up: Axis) -> str:
@@ -236,9 +251,9 @@ def _told(record: Record | None, across: Axis, up: Axis) -> str:
 
 def best_cell(choice: Choice, records: Sequence[Record]) -> Record | None:
     """The cell with the best value; of those that are as good, one that loses no chain, then the first."""
-    badness = METRICS[choice.metric].badness
+    rank = METRICS[choice.metric].rank
     kept = [record for record in records if record.found[choice.metric] is not None]
-    return min(kept, key=lambda r: (badness(r.found[choice.metric]), r.found["lost"]), default=None)
+    return min(kept, key=lambda r: (rank(r.found[choice.metric]), r.found["lost"]), default=None)
 
 
 def say(choice: Choice, records: Sequence[Record], best: Record | None) -> str:
@@ -249,11 +264,11 @@ def say(choice: Choice, records: Sequence[Record], best: Record | None) -> str:
         return f"**{on}**: no cell has a value yet, or every one has lost chains."
     values = sorted(
         (each.found[choice.metric] for each in records if each.found[choice.metric] is not None),
-        key=metric.badness,
+        key=metric.rank,
     )
     told = [
-        f"**{on}, {metric.title.lower()}**: best at {_at(best, across, up)}, {metric.write(values[0])}; "
-        f"worst {metric.write(values[-1])}."
+        f"**{on}, {metric.title.lower()}**: {metric.ends[0]} at {_at(best, across, up)}, "
+        f"{metric.write(values[0])}; {metric.ends[1]} {metric.write(values[-1])}."
     ]
     if choice.metric == "ratio":
         reach = 1 + 2 * best.found["spread"]

@@ -100,7 +100,9 @@ def _scene(requests: list[Request], tracks: list[Track], flow: Tensor | None) ->
     first = tracks[0]
     if len(tracks) == 1:
         settings = requests[0].settings
-        return make_scene(first.parts, settings, first.result, first.truth, first.away, flow, interactive=False)
+        return make_scene(
+            first.parts, settings, first.result, first.truth, first.away, flow, interactive=False
+        )
     clock, word = first.result.steps, "step"
     if len({request.settings.num_steps for request in requests}) > 1:
         clock, word = clock * first.parts.sampler.gradients_per_step, "gradient"

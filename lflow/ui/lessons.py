@@ -14,7 +14,7 @@ import streamlit as st
 
 from lflow.paths import assets_dir, pages_dir
 from lflow.spec import Parameter
-from lflow.ui import anila_controls, convergence, link, shell
+from lflow.ui import anila_keys, convergence, link, shell
 from lflow.ui.controls import plain, set_control
 from lflow.ui.lesson_facts import FACTS, Facts
 from lflow.ui.lesson_file import Lesson, Link, Page, read_folder
@@ -31,7 +31,7 @@ PAGES = {
     "particle-lab": Page("lab", link.lab_request),
     "race": Page("race", link.race_request),
     "convergence": Page("convergence", lambda settings: link.settled(settings, _convergence_keys())),
-    "anila": Page("anila", lambda settings: link.settled(settings, anila_controls.known_keys())),
+    "anila": Page("anila", lambda settings: link.settled(settings, anila_keys.known_keys())),
 }
 """Where a lesson may lead, by the address."""
 _LESSON = f"{PREFIX}_lesson"

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+import numpy as np
 from PIL import Image
 
 from lflow.ui.film.ink import mix
@@ -17,7 +18,8 @@ Progress = Callable[[int, int], bool | None]
 
 HOLD_SECONDS = 0.9  # on the last frame, before the film begins again
 _GIF_FRAMES, _GIF_WIDTH, _GIF_COLOURS = 80, 5 / 6, 128  # a few MB; its width as a part of a page's
-_PALETTE_FRAMES = 5
+_PALETTE_FRAMES, _APART = 5, 6
+_BT709 = 1  # as files and PyAV number it: without it, players guess from the height
 
 
 def png(scene: Scene, frame: int = -1, width: int | None = None, dark: bool = False) -> bytes:
@@ -70,10 +72,13 @@ def mp4(
         stream = container.add_stream("libx264", rate=rate.limit_denominator(1000))
         stream.width, stream.height = picture.size
         stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709
         stream.options = {"crf": "26", "preset": "veryfast"}
         try:
             for image in _draw(picture, shown, progress):
-                container.mux(stream.encode(av.VideoFrame.from_image(image)))
+                frame = av.VideoFrame.from_image(image)
+                container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=_BT709)))
         except _Stopped:
             return None
         container.mux(stream.encode())
@@ -113,7 +118,11 @@ def _palette(picture: Picture) -> Image.Image:
     montage = Image.new("RGB", (width, height * len(some)))
     for place, number in enumerate(some):
         montage.paste(picture.frame(number), (0, place * height))
-    found = montage.quantize(_GIF_COLOURS - len(own), Image.Quantize.MEDIANCUT).getpalette() or []
+    flat = montage.quantize(_GIF_COLOURS - len(own), Image.Quantize.MEDIANCUT).getpalette() or []
+    found = np.array(flat).reshape(-1, 3)
+    # Pillow compares in steps of four: a colour beside one of the page's would take its place.
+    apart = np.abs(found[:, None] - np.array(own)).max(axis=2).min(axis=1) > _APART
+    colours = [*own, *map(tuple, found[apart].tolist())]
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for colour in own for channel in colour] + found)
+    palette.putpalette([channel for colour in colours for channel in colour])
     return palette
