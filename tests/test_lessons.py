@@ -233,7 +233,7 @@ def test_runs_are_shown_at_equal_gradients() -> None:
     scene = seen(BY_NAME["trapped"]).scene
     assert scene.step_word == "gradient"
     assert int(np.asarray(scene.steps)[-1]) == 1200
-    assert "after 1,200 steps" in scene.panels[0].captions[-1]
+    assert scene.panels[0].captions[-1].startswith("1,200 steps, 1,200 gradients.")
     assert "after 300 steps" in scene.panels[1].captions[-1]
 
 

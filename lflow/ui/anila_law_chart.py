@@ -134,7 +134,7 @@ def _key(laws: Laws, top: float, axes: Axes) -> list[Any]:
 def _corner(laws: Laws, top: float, axes: Axes, text: str, colour: str, place: int) -> list[Any]:
     """A text in the upper right corner, with a rim in the colour of the page where a line runs under it."""
     table = pd.DataFrame([{"x": laws.span[1], "y": top, "text": text}])
-    common = {"align": "right", "baseline": "top", "dy": 3 + 17 * place, "fontSize": 12}
-    rim, ink = {"stroke": style.paper(), "strokeWidth": 5}, {"color": colour}
-    marks = (alt.Chart(table).mark_text(**common, **look) for look in (rim, ink))
+    common: dict[str, Any] = {"align": "right", "baseline": "top", "dy": 3 + 17 * place, "fontSize": 12}
+    looks: tuple[dict[str, Any], ...] = ({"stroke": style.paper(), "strokeWidth": 5}, {"color": colour})
+    marks = (alt.Chart(table).mark_text(**common, **look) for look in looks)
     return [mark.encode(x=axes[0], y=axes[1], text="text:N") for mark in marks]
