@@ -112,7 +112,7 @@ def test_what_export_draws_is_what_the_page_shows() -> None:
     assert with_flow.panels[0].flow is not None
     assert link.outcome(LINK).scene().panels[0].flow is None
     race = link.outcome("race_energy=banana&race_gradients=20&race_num_chains=50").scene()
-    assert [panel.label for panel in race.panels] == ["ULA", "AniLA, printed"]
+    assert [panel.label for panel in race.panels] == ["ULA", "AniLA, as published"]
 
 
 def test_an_address_that_sets_nothing_is_the_page_as_it_comes() -> None:

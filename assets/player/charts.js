@@ -18,7 +18,6 @@ function buildChart(metric, scrubTo) {
   });
   const row = make("span", "metric-values");
   row.append(...values);
-  head.classList.toggle("many", values.length > 3); // more than fit beside a name stand in a row of their own
   head.append(name, unit, make("span", "spring"), row);
   const canvas = make("canvas", "chart");
   canvas.setAttribute("role", "img");
@@ -111,7 +110,7 @@ function layoutChart(chart, scene, theme, width, height, withSteps) {
 function nameRoom({ metric, context }, theme, width) {
   context.font = `11px ${theme.font}`;
   const widths = metric.series.map((series) => context.measureText(series.label).width);
-  return Math.min(Math.max(...widths) + 10, width * 0.3);
+  return Math.min(Math.max(...widths) + 10, width * 0.38);
 }
 
 function chartLayer(canvas) {

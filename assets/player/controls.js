@@ -118,7 +118,7 @@ function buildControls(on) {
   tools.append(place, draw);
   row.append(...Object.values(switches), tools);
   element.append(buttons, speed, scrub, counter, row);
-  return { element, buttons, play, speed, scrub, counter, switches, place, draw };
+  return { element, play, speed, scrub, counter, switches, place, draw };
 }
 
 // Writes what the controls show; `moving` alone changes from frame to frame.
@@ -132,8 +132,7 @@ function showMoving(controls, scene, frame) {
 
 function showSettings(controls, scene, { playing, speed, switches, placing, drawing }) {
   controls.scrub.max = String(scene.frames - 1);
-  const still = scene.frames === 1 || Boolean(drawing); // the clock waits for who draws
-  for (const control of [controls.scrub, ...controls.buttons.children]) control.disabled = still;
+  controls.scrub.disabled = controls.play.disabled = scene.frames === 1;
   controls.counter.style.minWidth = `${scene.step_word.length + 3
     + 2 * scene.steps[scene.frames - 1].toLocaleString("en").length}ch`;
   const label = playing ? "Pause (space)" : "Play (space)";

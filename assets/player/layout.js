@@ -12,7 +12,7 @@ function fitPanels(count, width, shape, narrow) {
   let best = { columns: 1, side: 0 };
   for (let columns = 1; columns <= (width < 480 ? 1 : count); columns++) {
     const rows = Math.ceil(count / columns);
-    if (rows * columns - count > 1) continue; // not three and one
+    if (rows * columns !== count) continue; // not two and one, nor three and one
     const across = (width - GAP * (columns - 1)) / columns - shape.left - shape.right;
     const down = narrow ? Infinity : (height / rows - shape.top - shape.bottom) / shape.aspect;
     const side = Math.floor(Math.max(100, Math.min(across, down)));

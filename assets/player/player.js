@@ -153,7 +153,7 @@ function draw(player, force = false) {
   player.rate.cost += performance.now() - began;
 }
 
-// The clock runs only while there is something to see.
+// The clock runs only while there is something to see, and waits for who draws.
 function wake(player) {
   const running = player.playing && player.visible && !player.drawing && player.scene && player.scene.frames > 1;
   if (running && !player.request) {

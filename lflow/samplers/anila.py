@@ -55,7 +55,9 @@ class AniLA(Sampler):
     reference = "Karimi, Xie & Li, arXiv 2310.12667"
     family = "anisotropic"
 
-    variant: str = param("paper", choices=VARIANTS, help="as printed, as coded by its authors, or corrected")
+    variant: str = param(
+        "paper", choices=VARIANTS, help="as published, as coded, or corrected"
+    )
     threshold: float = param(
         1.0, 1e-6, float("inf"), log=True, shown=(0.01, 100.0), help="b: gradients above it are tamed"
     )

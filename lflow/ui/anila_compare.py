@@ -57,7 +57,7 @@ def _show_bias(name: str, target: Target, b: float, gradients: int) -> None:
     ]
     across.append(Level("exact", floor.mean, floor.low, floor.high))
     axes = Axes(
-        "threshold b (log, falling: towards ULA on the left)",
+        "threshold b (log, falling)",
         f"{_distance(target)} (log)",
         target.thresholds,
         falling=True,

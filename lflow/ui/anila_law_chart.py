@@ -85,9 +85,10 @@ def panels(laws: Laws, histograms: Mapping[str, Values | None]) -> dict[str, alt
         layers = [] if cells is None else [_histogram(cells, laws, method, axes)]
         if method in laws.own:
             layers.append(_line(laws.x, laws.own[method], axes, style.colour(method), [1, 0], 1.6))
-            layers.append(_own_name(laws, method, top, axes))
         layers.append(_line(laws.x, laws.published, axes, style.ink(), [4, 3], 1.1))
         layers.append(_line(laws.x, laws.truth, axes, style.ink(), [1, 0], 1.1))
+        if method in laws.own:
+            layers += _corner(laws, top, axes, "―  its own law", style.colour(method), 0)
         if place == 0:
             layers += _key(laws, top, axes)
         drawn[method] = alt.layer(*layers).properties(height=HEIGHT).configure_view(strokeWidth=0)
@@ -120,20 +121,20 @@ def _line(x: Values, y: Values, axes: Axes, colour: str, dash: list[int], width:
     return mark.encode(x=axes[0], y=axes[1])
 
 
-def _own_name(laws: Laws, method: str, top: float, axes: Axes) -> Any:
-    """The name of a coded variant's law, in its colour, in the upper right corner."""
-    return _corner(laws, top, axes, "― its own law", style.colour(method), 0)
-
-
 def _key(laws: Laws, top: float, axes: Axes) -> list[Any]:
     """What the two lines are, in the upper right corner."""
     lines = (f"―  {TRUTH}", f"╌  {SMOOTH if laws.smooth else PUBLISHED}")
-    return [_corner(laws, top, axes, text, style.ink(), place) for place, text in enumerate(lines)]
+    return [
+        mark
+        for place, text in enumerate(lines)
+        for mark in _corner(laws, top, axes, text, style.ink(), place)
+    ]
 
 
-def _corner(laws: Laws, top: float, axes: Axes, text: str, colour: str, place: int) -> Any:
+def _corner(laws: Laws, top: float, axes: Axes, text: str, colour: str, place: int) -> list[Any]:
+    """A text in the upper right corner, with a rim in the colour of the page where a line runs under it."""
     table = pd.DataFrame([{"x": laws.span[1], "y": top, "text": text}])
-    mark = alt.Chart(table).mark_text(
-        align="right", baseline="top", dy=3 + 17 * place, color=colour, fontSize=12
-    )
-    return mark.encode(x=axes[0], y=axes[1], text="text:N")
+    common: dict[str, Any] = {"align": "right", "baseline": "top", "dy": 3 + 17 * place, "fontSize": 12}
+    looks: tuple[dict[str, Any], ...] = ({"stroke": style.paper(), "strokeWidth": 5}, {"color": colour})
+    marks = (alt.Chart(table).mark_text(**common, **look) for look in looks)
+    return [mark.encode(x=axes[0], y=axes[1], text="text:N") for mark in marks]

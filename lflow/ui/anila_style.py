@@ -29,13 +29,14 @@ DASHES: dict[str, list[int]] = {
     "metropolis": [7, 3, 2, 3],
     "tamed_ula": [5, 3],
 }
-_PUBLISHED, _CORRECTED, _TOY, _FLOWERS = shades(["anisotropic"] * 4)
+# In the order of the clouds' panels, so that a method has one colour on the page.
+_PUBLISHED, _CORRECTED, _ACCEPTED, _CODED = shades(["anisotropic"] * 4)
 _SHADES = {
     "paper": _PUBLISHED,
-    "toy_code": _TOY,
-    "flowers_code": _FLOWERS,
+    "toy_code": _CODED,
+    "flowers_code": _CODED,
     "corrected": _CORRECTED,
-    "metropolis": _CORRECTED,
+    "metropolis": _ACCEPTED,
 }
 _TAMED = shades(["overdamped"] * 2)[1]
 
@@ -69,3 +70,8 @@ def ink() -> str:
 def quiet() -> str:
     """The colour of axes and cursors."""
     return "#9BA1A7" if is_dark() else "#646B72"
+
+
+def paper() -> str:
+    """The colour of the page."""
+    return "#121314" if is_dark() else "#FBFAF7"

@@ -151,9 +151,8 @@ def _coded(row: LawRow, ula: LawRow | None, floor: float) -> str:
     if row.kl_truth <= _AS_GOOD * floor:
         return f"{said}; its density is not told from e^f at this b."
     if truth is not None and abs(row.variance_own / truth - 1) < 0.05:
-        return (
-            f"{said}: right to {abs(row.variance_own / truth - 1):.1%}, and the shape is wrong all the same."
-        )
+        error = percent(abs(row.variance_own / truth - 1))
+        return f"{said}: right to {error}, and the shape is wrong all the same."
     return f"{said}, and {number(row.kl_truth / floor)} times the floor away in KL."
 
 

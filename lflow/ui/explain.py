@@ -116,14 +116,14 @@ def _reason(parts: Parts) -> str:
 
 
 ANILA = {
-    "paper": "As printed, the step depends on the place and the term T∇γ is left out: the law is "
+    "paper": "As published, the step depends on the place and the term T∇γ is left out: the law is "
     "e^(-U/T)·max(1, |∇U|/b). Flanks get too much, modes too little.",
     "toy_code": "As its authors coded it, the noise is scaled by γ and not by √γ: the law is neither the "
-    "target's nor the printed one's. In one dimension its variance can be right while its shape is wrong.",
+    "target's nor the published one's. In one dimension its variance can be right while its shape is wrong.",
     "flowers_code": "As coded for the Flowers experiments, only the noise shrinks, not the drift: the cloud "
     "is colder than T.",
     "corrected": "With the term T∇γ the law is the target's as h → 0. It costs a Hessian-vector product.",
-    "metropolis": "The printed step is a proposal, accepted with its own densities: the law is exact.",
+    "metropolis": "The published step is a proposal, accepted with its own densities: the law is exact.",
 }
 
 
@@ -174,11 +174,11 @@ def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
 def _of_the_rule(parts: Parts) -> list[str]:
     rule, sampler = parts.rule, parts.sampler
     if rule.name == "anisotropic":
-        printed = " This is AniLA as printed." if sampler.name == "ula" else ""
+        published = " This is AniLA as published." if sampler.name == "ula" else ""
         law = "the law is e^(-U/T)·max(1, |∇U|/b)" if sampler.name == "ula" else "the law is not e^(-U/T)"
         return [
             "The step depends on the place, and the term that would correct for it is left out: "
-            f"{law}. Flanks get too much, modes too little.{printed}"
+            f"{law}. Flanks get too much, modes too little.{published}"
         ]
     if rule.name == "rmsprop":
         return [

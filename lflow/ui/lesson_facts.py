@@ -54,7 +54,7 @@ FACTS = {
     "lost_share": Fact("share of particles lost", share),
     "mean_energy": Fact("mean energy"),
     "target_energy": Fact("mean energy of the target"),
-    "variance": Fact("variance (mean of x and y)"),
+    "variance": Fact("variance"),
     "variance_x": Fact("variance of x"),
     "variance_y": Fact("variance of y"),
     "moved": Fact("distance moved in the second half"),
@@ -67,7 +67,7 @@ FACTS = {
     "tail": Fact("share in the target's tail", share),
 }
 """What a lesson may say of a run. Core and tail are where the energy of exact samples is in its lowest and in
-its highest tenth: each holds 10 % of the target."""
+its highest tenth: each holds 10 % of the target. The variance is the mean of those of x and y."""
 
 
 def facts(parts: Parts, temperature: float, result: Result, truth: Truth, away: list[float] | None) -> Facts:
@@ -114,8 +114,9 @@ def _of_the_cloud(parts: Parts, temperature: float, kept: Tensor, truth: Truth) 
     found["target_energy"] = truth.mean_energy
     found["core"] = float((energy <= low).double().mean())
     found["tail"] = float((energy >= high).double().mean())
-    if truth.mode_shares is not None and len(truth.mode_shares) > 1:
-        misplaced = mode_mass(kept, parts.energy.modes) - truth.mode_shares
+    modes = parts.energy.modes
+    if modes is not None and truth.mode_shares is not None and len(modes) > 1:
+        misplaced = mode_mass(kept, modes) - truth.mode_shares
         found["wrong_mode"] = float(misplaced.abs().sum() / 2)
     return found
 

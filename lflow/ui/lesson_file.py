@@ -65,7 +65,7 @@ _EXPECTATION = re.compile(rf"- {_TERM} ([<>]) (?:([0-9.e+-]+)|(?:([0-9.]+) \* )?
 _COMPARE: dict[str, Callable[[float, float], bool]] = {"<": operator.lt, ">": operator.gt}
 
 Reader = Callable[[Mapping[str, str]], Any]
-"""Makes of the settings of an address (keys without the page's prefix) what the page shows; or a ValueError."""
+"""Makes of an address's settings (keys without the page's prefix) what the page shows; or a ValueError."""
 
 
 class Page(NamedTuple):
@@ -86,7 +86,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the words of a lesson rely on: a fact of a run is below or above a number, or so many of another."""
+    """What a lesson's words rely on: a fact of a run is below or above a number, or so many of another."""
 
     run: str
     fact: str
@@ -108,7 +108,8 @@ class Expectation:
         words, write = FACTS[self.fact]
         than = {"<": "below", ">": "above"}[self.relation]
         found, bound = write(_value(facts, self.run, self.fact)), write(self.bound(facts))
-        of = f" ({FACTS[self.other[1]].words} of {labels[self.other[0]]})" if self.other else ""
+        times = "" if self.number == 1 else f"{self.number:g} times "
+        of = f" ({times}the {FACTS[self.other[1]].words} of {labels[self.other[0]]})" if self.other else ""
         return f"the {words} of {labels[self.run]} is {found}, not {than} {bound}{of}"
 
 
@@ -293,7 +294,9 @@ def _expectations(text: str, runs: set[str]) -> tuple[Expectation, ...]:
     for line in filter(None, map(str.strip, text.splitlines())):
         found = _EXPECTATION.fullmatch(line)
         if found is None:
-            raise ValueError(f"Expect has the line {line[:40]!r}, which is not - run.fact < number or run.fact")
+            raise ValueError(
+                f"Expect has the line {line[:40]!r}, which is not - run.fact < number or run.fact"
+            )
         run, fact, relation, number, times, other_run, other_fact = found.groups()
         _check_name(run, fact, runs)
         if other_run:

@@ -80,7 +80,9 @@ def see(runs: Runs, with_flow: bool, report: racing.Report) -> Seen:
     frames, truths = num_frames(runs), Store(MAX_PANELS)
     flow = _flow(next(iter(runs.values())), frames) if with_flow else None
     tracks, found = [], {}
-    for place, ((name, request), label) in enumerate(zip(runs.items(), labels_of(runs).values(), strict=True)):
+    for place, ((name, request), label) in enumerate(
+        zip(runs.items(), labels_of(runs).values(), strict=True)
+    ):
 
         def progress(step: int, num_steps: int, place: int = place, label: str = label) -> None:
             report((place + step / num_steps) / len(runs), label)
@@ -98,7 +100,9 @@ def _scene(requests: list[Request], tracks: list[Track], flow: Tensor | None) ->
     first = tracks[0]
     if len(tracks) == 1:
         settings = requests[0].settings
-        return make_scene(first.parts, settings, first.result, first.truth, first.away, flow, interactive=False)
+        return make_scene(
+            first.parts, settings, first.result, first.truth, first.away, flow, interactive=False
+        )
     clock, word = first.result.steps, "step"
     if len({request.settings.num_steps for request in requests}) > 1:
         clock, word = clock * first.parts.sampler.gradients_per_step, "gradient"

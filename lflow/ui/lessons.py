@@ -14,7 +14,7 @@ import streamlit as st
 
 from lflow.paths import assets_dir, pages_dir
 from lflow.spec import Parameter
-from lflow.ui import link, shell
+from lflow.ui import anila_keys, convergence, link, shell
 from lflow.ui.controls import plain, set_control
 from lflow.ui.lesson_facts import FACTS, Facts
 from lflow.ui.lesson_file import Lesson, Link, Page, read_folder
@@ -27,12 +27,22 @@ from lflow.ui.tools import SEED, PageState
 
 PREFIX = "lessons"
 FOLDER = assets_dir() / "lessons"
-PAGES = {"particle-lab": Page("lab", link.lab_request), "race": Page("race", link.race_request)}
+PAGES = {
+    "particle-lab": Page("lab", link.lab_request),
+    "race": Page("race", link.race_request),
+    "convergence": Page("convergence", lambda settings: link.settled(settings, _convergence_keys())),
+    "anila": Page("anila", lambda settings: link.settled(settings, anila_keys.known_keys())),
+}
 """Where a lesson may lead, by the address."""
 _LESSON = f"{PREFIX}_lesson"
 STAGE = Stage(PREFIX)
 _ANSWERS = f"{PREFIX}-answers"
 Shown = tuple[bytes, dict[str, Facts]]
+
+
+def _convergence_keys() -> dict[str, Parameter]:
+    controls = [control.parameter for control in convergence.known().values()]
+    return {parameter.name: parameter for parameter in controls}
 
 
 @st.cache_resource(max_entries=4)
@@ -42,7 +52,7 @@ def lessons_of(folder: Path, written: Sequence[tuple[str, int]]) -> tuple[list[L
     return read_folder(folder, PAGES)
 
 
-def lessons_and_refused(folder: Path = FOLDER) -> tuple[list[Lesson], list[str]]:
+def lessons_and_refused(folder: Path) -> tuple[list[Lesson], list[str]]:
     """The lessons as they are in the folder now."""
     return lessons_of(folder, [(file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("*.md"))])
 
@@ -50,6 +60,31 @@ def lessons_and_refused(folder: Path = FOLDER) -> tuple[list[Lesson], list[str]]
 @st.cache_resource
 def _shown() -> Store:
     return Store(24)
+
+
+def show(page: str, folder: Path = FOLDER) -> None:
+    """The page, whose script is the file `page`; `folder` holds the lessons."""
+    st.html(STYLE)
+    lessons, malformed = lessons_and_refused(folder)
+    head, tools = st.columns([3, 2], vertical_alignment="bottom")
+    head.title("Lessons")
+    head.caption("What do you expect? Say so first; then read the answer off the particles.")
+    if lessons:
+        lesson, refused = open_lesson(lessons, page)
+        with tools:
+            seed = seed_control()
+        if refused:
+            st.warning("\n\n".join(plain(sentence) for sentence in refused))
+        with st.container(key="picture-first-when-narrow"):
+            listed, opened = st.columns([1, 3.2], gap="medium")
+        with listed:
+            contents(lessons, lesson)
+        with opened:
+            show_lesson(lesson, lessons.index(lesson) + 1, seed)
+            neighbours(lessons, lesson)
+    st.caption(FOR_TEACHERS)
+    for sentence in malformed:
+        st.warning(f"A file is no lesson. {plain(sentence)}")
 
 
 def open_lesson(lessons: Sequence[Lesson], page: str) -> tuple[Lesson, list[str]]:
@@ -83,10 +118,9 @@ def seed_control() -> int:
 
 def contents(lessons: Sequence[Lesson], current: Lesson) -> None:
     """The list of lessons, each with its question."""
-    answers = st.session_state.get(_ANSWERS, {})
     with st.container(key="lesson-list", gap=None):
         for number, lesson in enumerate(lessons, 1):
-            done = ":material/check: " if lesson.name in answers else ""
+            done = ":material/check: " if lesson.name in _answers() else ""
             st.button(
                 f"{done}{number}\\. {plain(lesson.title)}",
                 key=f"{PREFIX}-open-{lesson.name}",
@@ -99,22 +133,31 @@ def contents(lessons: Sequence[Lesson], current: Lesson) -> None:
 
 
 def show_lesson(lesson: Lesson, number: int, seed: int) -> None:
-    """One lesson: question, picture, prediction, answer."""
+    """One lesson: question, prediction, picture, answer. Who has seen the picture no longer predicts."""
     st.header(plain(lesson.question), anchor=False)
     st.caption(f"Lesson {number}: {plain(lesson.title.lower())}. About {lesson.minutes} minutes.")
     st.markdown(lesson.look)
+    chosen = _predict(lesson)
     shown = _find(lesson, seed)
     if shown is None:
         return
     payload, facts = shown
     STAGE.play(payload)
-    if _predict(lesson):
+    if lesson.name in _answers():
         _answer(lesson, facts)
+    else:
+        _ask_for_the_answer(lesson, chosen)
+
+
+def _answers() -> dict[str, int]:
+    """The predictions to which the reader has seen the answer, by lesson."""
+    answers: dict[str, int] = st.session_state.setdefault(_ANSWERS, {})
+    return answers
 
 
 def _find(lesson: Lesson, seed: int) -> Shown | None:
     """The picture and the facts: shipped, kept, or computed now; None where the reader stopped it."""
-    key, store = _key(lesson, seed), _shown()
+    key, store = run_key(lesson, seed), _shown()
     shipped = opening()
     if shipped is not None and shipped[0] == key:
         return shipped[1]
@@ -127,7 +170,8 @@ def _find(lesson: Lesson, seed: int) -> Shown | None:
     return shown
 
 
-def _key(lesson: Lesson, seed: int) -> str:
+def run_key(lesson: Lesson, seed: int) -> str:
+    """Names what a lesson shows at a seed."""
     runs = with_seed(lesson.runs, seed)
     return json.dumps([lesson.with_flow, *([name, request.key] for name, request in runs.items())])
 
@@ -137,32 +181,33 @@ def _compute(lesson: Lesson, seed: int, report: Report) -> Shown:
     return pack(seen.scene), seen.facts
 
 
-def _predict(lesson: Lesson) -> bool:
-    """Ask for a prediction; whether it was made and the answer asked for."""
-    answers = st.session_state.setdefault(_ANSWERS, {})
-    st.subheader("Your prediction", anchor=False)
-    given = answers.get(lesson.name)
-    chosen = st.radio(
-        plain(lesson.prompt),
+def _predict(lesson: Lesson) -> int | None:
+    """The place of the choice that the reader predicts; settled once the answer was seen."""
+    given = _answers().get(lesson.name)
+    chosen: int | None = st.radio(
+        f"**Your prediction.** {lesson.prompt}",
         range(len(lesson.choices)),
         index=given,
         format_func=lambda place: lesson.choices[place],
         key=f"{PREFIX}-choice-{lesson.name}",
         disabled=given is not None,
     )
-    if given is not None:
-        return True
+    return chosen
 
+
+def _ask_for_the_answer(lesson: Lesson, chosen: int | None) -> None:
     def commit() -> None:
-        answers[lesson.name] = chosen
+        if chosen is not None:
+            _answers()[lesson.name] = chosen
 
-    help = "Choose first: what you did not expect is what you learn." if chosen is None else None
-    st.button("Show the answer", type="primary", disabled=chosen is None, help=help, on_click=commit)
-    return False
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Show the answer", type="primary", disabled=chosen is None, on_click=commit)
+        if chosen is None:
+            st.caption("Predict first, above the picture: you learn from what you did not expect.")
 
 
 def _answer(lesson: Lesson, facts: dict[str, Facts]) -> None:
-    given, right = st.session_state[_ANSWERS][lesson.name], lesson.choices[lesson.right]
+    given, right = _answers()[lesson.name], lesson.choices[lesson.right]
     labels = labels_of(lesson.runs)
     st.subheader("The answer", anchor=False)
     if given == lesson.right:
@@ -226,13 +271,13 @@ def neighbours(lessons: Sequence[Lesson], current: Lesson) -> None:
 
 # What no argument says: a list reads from the left, and a wide table scrolls within itself.
 STYLE = """<style>
-.st-key-lesson-list button { justify-content: flex-start; text-align: left; padding-block: 0.25rem; }
+.st-key-lesson-list button > div { justify-content: flex-start; text-align: left; }
 .st-key-lesson-numbers [data-testid="stMarkdown"] { overflow-x: auto; }
 </style>"""
 
 FOR_TEACHERS = (
-    "For a class: set the particle lab or the race as you want it, press Link there, and choose what to hide. "
-    "The link that you get (it ends in `_hide=` and names of controls) shows the page without them. "
+    "For a class: set the particle lab or the race as you want it, press Link there, and choose what to "
+    "hide; the link that you get (with `_hide=` and the names of controls) shows the page without them. "
     "A lesson is one Markdown file in `assets/lessons`; its runs and its ways out are such links."
 )
 
@@ -255,5 +300,5 @@ def build() -> None:
     lessons, _ = read_folder(FOLDER, PAGES)
     payload, facts = _compute(lessons[0], SEED.default, lambda share, said: None)
     (FOLDER / "opening.lfp").write_bytes(payload)
-    kept = {"key": _key(lessons[0], SEED.default), "facts": facts}
+    kept = {"key": run_key(lessons[0], SEED.default), "facts": facts}
     (FOLDER / "opening.json").write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -60,7 +60,10 @@ def _lane(number: int, energy: str) -> Lane:
     if PAGE.is_hidden(str(number)):
         sampler = sampler_controls(chooser, energy, default)
         return Lane(sampler, rule_controls(chooser, energy, sampler))
-    chosen = st.session_state.get(chooser.key("sampler"), default)
+    # On a first run the list below has not yet taken what the address says.
+    chosen = st.session_state.get(chooser.key("sampler")) or keys.named(
+        "sampler", st.query_params.get(chooser.key("sampler"), default)
+    )
     with st.popover(f"{number}  {keys.titles('sampler')[chosen]}", width="stretch"):
         sampler = sampler_controls(chooser, energy, default)
         return Lane(sampler, rule_controls(chooser, energy, sampler))

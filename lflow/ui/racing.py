@@ -26,11 +26,11 @@ from lflow.ui.truth import Truth, find_truth
 
 MOST_FRAMES = 120
 _ANILA = {
-    "paper": "AniLA, printed",
+    "paper": "AniLA, as published",
     "toy_code": "AniLA, toy code",
     "flowers_code": "AniLA, Flowers code",
     "corrected": "AniLA, corrected",
-    "metropolis": "AniLA, Metropolis",
+    "metropolis": "AniLA, accept step",
 }
 Report = Callable[[float, str], None]
 

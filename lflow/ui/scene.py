@@ -119,12 +119,19 @@ def _panel(track: Track, colours: tuple[str, str], among_others: bool = False) -
         density=_array(truth.density),
         energy=truth.energy_grid.numpy(),
         proposal=proposal_grid(*parts[1:], parts.energy, result.checkpoint.temperature, _PROPOSALS),
-        proposal_name="the proposal" if parts.sampler.has_accept_step else "the next step",
+        proposal_name=_proposal_name(parts),
         marginal_x=_array(truth.marginal_x),
         marginal_y=_array(truth.marginal_y),
         banner=trouble[0] if trouble else "",
         banner_frame=next((k for k, frame in enumerate(shown) if trouble and frame >= trouble[1]), None),
     )
+
+
+def _proposal_name(parts: Parts) -> str:
+    """What the ellipse is of: where the step size changes with time, of the first step."""
+    step = "proposal" if parts.sampler.has_accept_step else "step"
+    lasting = parts.rule.name in ("constant", "anisotropic")
+    return f"the next {step}" if lasting else f"a first {step} from here"
 
 
 def _array(values: Tensor | None) -> NDArray[Any] | None:

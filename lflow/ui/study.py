@@ -67,7 +67,7 @@ def _remember_stop(asked: str, keys: Sequence[str]) -> None:
 
 
 def run_job(work: Work, job: Job) -> Record:
-    """Run one job, in one thread: steps are many and small, and a second one costs more than it brings."""
+    """Run one job, in one thread: for many small steps a second one costs more than it brings."""
     import torch
 
     torch.set_num_threads(1)
