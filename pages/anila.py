@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from lflow.ui import anila, anila_about
-from lflow.ui import anila_controls as controls
+from lflow.ui.anila import about, controls
+from lflow.ui.anila import page as anila
 from lflow.ui.controls import plain
 
 refused_in_link = controls.PAGE.follow_link(__file__)
@@ -21,9 +21,9 @@ with st.container(key="picture-first-when-narrow"):
     column, picture = st.columns([1, 3.2], gap="medium")
 with column:
     show = anila.VIEWS[view](seed)
-    anila_about.three_names()
+    about.three_names()
 controls.PAGE.show_link(link_place)
 with picture:
     show()
-anila_about.what_is_wrong()
-anila_about.where_next()
+about.what_is_wrong()
+about.where_next()

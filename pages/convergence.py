@@ -1,5 +1,5 @@
 """Step size and convergence: how far from the target does a step size leave you?"""
 
-from lflow.ui import convergence
+from lflow.ui.convergence import page as convergence
 
 convergence.show(__file__)

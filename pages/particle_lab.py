@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from lflow.ui import lab, show
 from lflow.ui.controls import plain
+from lflow.ui.lab import controls as lab
+from lflow.ui.lab import page
 from lflow.ui.request import Request, Settings
 
 refused_in_link = lab.PAGE.follow_link(__file__)
@@ -27,6 +28,6 @@ lab.PAGE.show_link(link_place)
 
 with picture:
     if refusal is not None:
-        show.STAGE.refused(refusal)
+        page.STAGE.refused(refusal)
     else:
-        show.run_and_play(Request(energy, sampler, rule, settings), with_flow)
+        page.run_and_play(Request(energy, sampler, rule, settings), with_flow)

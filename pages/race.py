@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from lflow.ui import race, race_show
 from lflow.ui.controls import plain
+from lflow.ui.race import controls as race
+from lflow.ui.race import page
 
 refused_in_link = race.PAGE.follow_link(__file__)
 
@@ -24,6 +25,6 @@ race.PAGE.show_link(link_place)
 
 with picture:
     if refusal is not None:
-        race_show.STAGE.refused(refusal)
+        page.STAGE.refused(refusal)
     else:
-        race_show.run_and_play(asked)
+        page.run_and_play(asked)

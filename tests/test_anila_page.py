@@ -21,13 +21,15 @@ from lflow.papers.anila_laws import PLACES, core, distance, mean_slope, steep_sh
 from lflow.papers.experiment import Record, key, read_parts
 from lflow.papers.line import LineLaw
 from lflow.paths import pages_dir
-from lflow.ui import anila_clouds, anila_cost, anila_keys, link, racing, study
-from lflow.ui import anila_read as read
-from lflow.ui import anila_words as words
-from lflow.ui import anila_words_compare as compare
-from lflow.ui.anila_charts import apart
-from lflow.ui.anila_law_chart import in_the_plane
-from lflow.ui.anila_runs import (
+from lflow.ui import link, racing, study
+from lflow.ui.anila import clouds as anila_clouds
+from lflow.ui.anila import cost as anila_cost
+from lflow.ui.anila import keys as anila_keys
+from lflow.ui.anila import read, words
+from lflow.ui.anila import words_compare as compare
+from lflow.ui.anila.charts import apart
+from lflow.ui.anila.law_chart import in_the_plane
+from lflow.ui.anila.runs import (
     BUDGETS,
     EDGE_SIZES,
     EDGE_START,

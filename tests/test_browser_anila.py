@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from lflow.ui import anila_keys
+from lflow.ui.anila import keys as anila_keys
 from tests.browser import screenshot
 from tests.conftest import Server
 from tests.lab_page import SLOW, Lab

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
-from lflow.ui import convergence
+from lflow.ui.convergence import page as convergence
 from tests.browser import screenshot
 from tests.conftest import Server
 from tests.lab_page import SLOW

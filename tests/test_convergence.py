@@ -12,8 +12,10 @@ from lflow import metrics, paths
 from lflow.papers import equal_gradients, stationary_bias
 from lflow.papers.experiment import Record, key, read_parts
 from lflow.papers.stationary_bias import CLOSED_FORM, targets
-from lflow.ui import convergence, convergence_bias, convergence_flow, convergence_last, convergence_map, study
-from lflow.ui.convergence_chart import decades
+from lflow.ui import study
+from lflow.ui.convergence import bias, flow, last, sweep
+from lflow.ui.convergence import page as convergence
+from lflow.ui.curves import decades
 from lflow.ui.link import lab_request
 from lflow.ui.run import run
 from lflow.ui.store import Store
@@ -172,10 +174,10 @@ def test_another_choice_has_other_words(
     view: str, settings: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name, small in (
-        (convergence_last, "CHAINS", 100),
-        (convergence_flow, "CHAINS", 200),
-        (convergence_map, "CHAINS", 50),
-        (convergence_map, "GRADIENTS", 20),
+        (last, "CHAINS", 100),
+        (flow, "CHAINS", 200),
+        (sweep, "CHAINS", 50),
+        (sweep, "GRADIENTS", 20),
     ):
         monkeypatch.setattr(module, name, small)
     app = opened(view=convergence.VIEWS[view].TITLE, **settings)
@@ -189,7 +191,7 @@ def test_a_link_may_use_names_and_a_wrong_one_is_told() -> None:
     assert "version" in opened(version="99").warning[0].value
     for name in ("flow\\_power", "bogus", "nope"):
         assert name in told
-    assert convergence_flow.QUESTION in said(app)
+    assert flow.QUESTION in said(app)
 
 
 def test_a_link_hides_controls_and_keeps_their_values() -> None:
@@ -211,20 +213,20 @@ def test_a_map_needs_two_parameters() -> None:
 
 
 def test_every_map_has_cells_that_its_declarations_allow() -> None:
-    for energy in convergence_map.ENERGY.titles:
-        for sampler in convergence_map.SAMPLER.titles:
-            known = convergence_map.axes(energy, sampler)
+    for energy in sweep.ENERGY.titles:
+        for sampler in sweep.SAMPLER.titles:
+            known = sweep.axes(energy, sampler)
             assert "h" in known
-            assert all(1 <= len(axis.cells) <= convergence_map.CELLS for axis in known.values())
+            assert all(1 <= len(axis.cells) <= sweep.CELLS for axis in known.values())
 
 
 def test_the_best_cell_opens_in_the_lab_as_it_was() -> None:
-    choice = convergence_map.Choice()
-    records = list(read_parts(study.shipped_file(convergence_map.STUDY)).values())
-    best = convergence_map.best_cell(choice, records)
+    choice = sweep.Choice()
+    records = list(read_parts(study.shipped_file(sweep.STUDY)).values())
+    best = sweep.best_cell(choice, records)
     assert best is not None
     assert best.found["ratio"] == min(r.found["ratio"] for r in records if r.found["ratio"] is not None)
-    settings = convergence_map.lab_settings(best)
+    settings = sweep.lab_settings(best)
     request = lab_request({name.removeprefix("lab_"): value for name, value in settings.items()})
     result = run(request, Store(1))
     truth = equal_gradients.find_truth('{"name": "rings"}', best.config["chains"])
@@ -233,9 +235,9 @@ def test_the_best_cell_opens_in_the_lab_as_it_was() -> None:
 
 
 def test_a_map_that_was_stopped_says_what_is_missing() -> None:
-    choice = convergence_map.Choice()
-    records = list(read_parts(study.shipped_file(convergence_map.STUDY)).values())[:10]
-    words = convergence_map.say(choice, records, convergence_map.best_cell(choice, records))
+    choice = sweep.Choice()
+    records = list(read_parts(study.shipped_file(sweep.STUDY)).values())[:10]
+    words = sweep.say(choice, records, sweep.best_cell(choice, records))
     assert "71 of 81 cells are not computed." in words
 
 
@@ -245,32 +247,30 @@ def bias_records(errors: dict[float, list[float]]) -> list[Record]:
 
 def test_nothing_is_claimed_of_a_bias_within_the_noise() -> None:
     noisy = [0.01, -0.01, 0.012, -0.008, 0.001]
-    found = convergence_bias.curves(bias_records({0.02: noisy, 0.64: [x + 0.4 for x in noisy]}))
-    floor = convergence_bias.noise_floor(found)
+    found = bias.curves(bias_records({0.02: noisy, 0.64: [x + 0.4 for x in noisy]}))
+    floor = bias.noise_floor(found)
     spread = torch.tensor(noisy, dtype=torch.float64).std() / 5**0.5
     assert floor == pytest.approx(3 * float(spread) * ((1 + (1 / 1.401) ** 2) / 2) ** 0.5, rel=1e-3)
-    words = convergence_bias.say(convergence_bias.Choice(samplers=("ula",)), found, floor)
+    words = bias.say(bias.Choice(samplers=("ula",)), found, floor)
     assert "A bias is seen of ULA from h = 0.64 on." in words
-    quiet = convergence_bias.curves(bias_records({0.02: noisy}))
-    assert "None is seen of ULA." in convergence_bias.say(
-        convergence_bias.Choice(samplers=("ula",)), quiet, convergence_bias.noise_floor(quiet)
-    )
+    quiet = bias.curves(bias_records({0.02: noisy}))
+    assert "None is seen of ULA." in bias.say(bias.Choice(samplers=("ula",)), quiet, bias.noise_floor(quiet))
 
 
 def test_lost_runs_are_told_in_words() -> None:
-    found = convergence_bias.curves(bias_records({0.02: [0.01] * 4 + [0.02], 0.64: []}))
-    words = convergence_bias.say(convergence_bias.Choice("quartic", ("ula",)), found, 0.001)
+    found = bias.curves(bias_records({0.02: [0.01] * 4 + [0.02], 0.64: []}))
+    words = bias.say(bias.Choice("quartic", ("ula",)), found, 0.001)
     assert "Chains are lost, so that there is no point, with ULA at h = 0.64." in words
 
 
 def test_falling_steps_are_only_called_closer_beyond_two_errors() -> None:
-    def course(end: float) -> convergence_last.Course:
-        return convergence_last.Course([10, 100], [0.2, end], [0.01, 0.01])
+    def course(end: float) -> last.Course:
+        return last.Course([10, 100], [0.2, end], [0.01, 0.01])
 
-    choice = convergence_last.Choice(samplers=("ula",))
+    choice = last.Choice(samplers=("ula",))
     for end, words in ((0.05, "falling steps leave ULA closer"), (0.09, "falling steps leave no sampler")):
         found = {("ula", "constant"): course(0.1), ("ula", "polynomial"): course(end)}
-        assert words in convergence_last.say(choice, found, 0.01)
+        assert words in last.say(choice, found, 0.01)
 
 
 def test_ticks_are_one_two_and_five() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lflow.ui import lessons as page
-from lflow.ui.lesson_facts import FACTS, count, share
-from lflow.ui.lesson_file import Lesson, read_folder, read_lesson
-from lflow.ui.lesson_runs import Seen, labels_of, num_frames, see, with_seed
+from lflow.ui.lessons import page
+from lflow.ui.lessons.facts import FACTS, count, share
+from lflow.ui.lessons.file import Lesson, read_folder, read_lesson
+from lflow.ui.lessons.runs import Seen, labels_of, num_frames, see, with_seed
 from lflow.ui.packing import pack
 from lflow.ui.store import Store
 
@@ -138,7 +138,7 @@ def test_the_page_names_a_malformed_file_and_shows_the_others(tmp_path: Path) ->
     (tmp_path / "good.md").write_text(GOOD)
     (tmp_path / "bad.md").write_text(GOOD.replace("- [x]", "- [ ]"))
     script = (
-        "from pathlib import Path\nfrom lflow.ui import lessons\n"
+        "from pathlib import Path\nfrom lflow.ui.lessons import page as lessons\n"
         f"lessons.show(__file__, Path({str(tmp_path)!r}))\n"
     )
     app = AppTest.from_string(script, default_timeout=60).run()

@@ -20,7 +20,7 @@ from lflow.ui.explain import number
 from lflow.ui.link import lab_request, race_request, request
 from lflow.ui.packing import pack
 from lflow.ui.presets import PRESETS, RACE_PRESETS
-from lflow.ui.race_show import opening_files, words
+from lflow.ui.race.page import opening_files, words
 from lflow.ui.request import Lane, OverBudget, Race, RaceSettings, Request, as_json, steps_for
 from lflow.ui.store import Store
 from lflow.ui.theme import FAMILY_COLOURS, shades
@@ -257,7 +257,8 @@ def test_hide_in_the_lab() -> None:
 
 
 def test_hide_names_what_the_page_declares() -> None:
-    from lflow.ui import lab, race
+    from lflow.ui.lab import controls as lab
+    from lflow.ui.race import controls as race
 
     for page in (lab.PAGE, race.PAGE):
         known = set(page.known()) | {"run", "1", "2", "3", "4"}

@@ -15,7 +15,8 @@ from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
 from lflow.spec import Declared, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
-from lflow.ui import anila_keys, drawing, keys, racing, single
+from lflow.ui import drawing, keys, racing, single
+from lflow.ui.anila import keys as anila_keys
 from lflow.ui.keys import (
     DEFAULTS,
     DRAWING,

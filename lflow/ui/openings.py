@@ -11,10 +11,10 @@ from importlib import import_module
 
 OPENINGS = {
     "home": "lflow.ui.home",
-    "race": "lflow.ui.race_show",
-    "convergence": "lflow.ui.convergence",
-    "anila": "lflow.ui.anila",
-    "lessons": "lflow.ui.lessons",
+    "race": "lflow.ui.race.page",
+    "convergence": "lflow.ui.convergence.page",
+    "anila": "lflow.ui.anila.page",
+    "lessons": "lflow.ui.lessons.page",
 }
 
 

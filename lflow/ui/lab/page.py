@@ -15,8 +15,9 @@ from torch import Tensor
 from lflow.loop import Result
 from lflow.metrics import autocorrelation
 from lflow.samplers import get_class, names
-from lflow.ui import explain, lab, single, take
+from lflow.ui import explain, single, take
 from lflow.ui.controls import plain
+from lflow.ui.lab import controls as lab
 from lflow.ui.packing import Scene, pack
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
 from lflow.ui.run import flow_density, has_flow, run

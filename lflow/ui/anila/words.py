@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lflow.papers.anila_laws import ON_LINE
-from lflow.ui.anila_clouds import Seen
-from lflow.ui.anila_read import LawRow
-from lflow.ui.anila_style import inline, title
+from lflow.ui.anila.clouds import Seen
+from lflow.ui.anila.read import LawRow
+from lflow.ui.anila.style import inline, title
 from lflow.ui.explain import number
 
 WHERE = {

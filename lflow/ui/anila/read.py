@@ -14,7 +14,7 @@ from lflow.metrics import kl_floor
 from lflow.papers.anila_edge import SECOND_MOMENT
 from lflow.papers.anila_laws import BINS, ON_LINE, RANGE, core, offsets, variant_law
 from lflow.papers.experiment import Record, select
-from lflow.ui.anila_runs import BUDGETS, FRAMES, LAW_CHAINS, SEEDS, best_step
+from lflow.ui.anila.runs import BUDGETS, FRAMES, LAW_CHAINS, SEEDS, best_step
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from lflow.papers.anila_edge import edge
-from lflow.ui.anila_read import BiasRow, EdgeRow, Spread, at_threshold, best_threshold
-from lflow.ui.anila_runs import BUDGETS
-from lflow.ui.anila_style import inline
-from lflow.ui.anila_words import WHERE, join, percent
+from lflow.ui.anila.read import BiasRow, EdgeRow, Spread, at_threshold, best_threshold
+from lflow.ui.anila.runs import BUDGETS
+from lflow.ui.anila.style import inline
+from lflow.ui.anila.words import WHERE, join, percent
 from lflow.ui.explain import number
 
 _STUDENT = 4.6  # the 99.5 % quantile of Student's t with 4 degrees of freedom, for five seeds

@@ -20,8 +20,7 @@ from lflow.papers.pseudotrajectory import targets
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, INK, Axes, Curve, Look, decades, draw, looks
-from lflow.ui.convergence_controls import (
+from lflow.ui.convergence.controls import (
     PREFIX,
     Control,
     choose,
@@ -33,6 +32,7 @@ from lflow.ui.convergence_controls import (
     short,
     spoken,
 )
+from lflow.ui.curves import BAND, INK, Axes, Curve, Look, decades, draw, looks
 
 NAME, TITLE, STUDY = "flow", "The flow beside it", "convergence-flow"
 QUESTION = "Does the cloud come ever closer to doing what the continuous-time flow would do?"

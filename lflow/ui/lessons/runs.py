@@ -19,7 +19,7 @@ from lflow import samplers, steps
 from lflow.loop import Result, simulate
 from lflow.spec import Declared, parameters
 from lflow.ui import racing
-from lflow.ui.lesson_facts import Facts, facts
+from lflow.ui.lessons.facts import Facts, facts
 from lflow.ui.packing import MAX_PANELS, Scene
 from lflow.ui.request import Request, starting_points
 from lflow.ui.run import flow_density, has_flow

@@ -19,10 +19,10 @@ from torch import Tensor
 from lflow.energies.base import Energy
 from lflow.papers.anila_laws import RADII, RANGE
 from lflow.paths import assets_dir
-from lflow.ui import anila_style as style
 from lflow.ui import racing
-from lflow.ui.anila_keys import ENERGIES, METHODS, PREFIX, TARGET, clouds, threshold
-from lflow.ui.anila_law_chart import Laws, along_a_line, in_the_plane
+from lflow.ui.anila import style
+from lflow.ui.anila.keys import ENERGIES, METHODS, PREFIX, TARGET, clouds, threshold
+from lflow.ui.anila.law_chart import Laws, along_a_line, in_the_plane
 from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Panel, pack
 from lflow.ui.request import OverBudget, Race, make_energy

@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lflow.ui import anila_style as style
+from lflow.ui.anila import style
 
 HEIGHT = 380
 _APART = 15  # pixels between two names

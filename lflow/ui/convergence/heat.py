@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import plotly.graph_objects as go
 import streamlit as st
 
-from lflow.ui.convergence_chart import decades, theme_index
+from lflow.ui.curves import decades, theme_index
 
 
 class Axis(Protocol):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from lflow.ui import anila_style as style
-from lflow.ui.anila_read import EdgeRow
+from lflow.ui.anila import style
+from lflow.ui.anila.read import EdgeRow
 
 _FILLED = 0.78  # of a strip's height, at a share of 1
 _STRIP = 44

@@ -19,8 +19,7 @@ from lflow.papers.experiment import Job, Record, mean_and_error, select
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, Axes, Curve, decades, draw, looks
-from lflow.ui.convergence_controls import (
+from lflow.ui.convergence.controls import (
     PREFIX,
     Control,
     choose_several,
@@ -32,6 +31,7 @@ from lflow.ui.convergence_controls import (
     short,
     spoken,
 )
+from lflow.ui.curves import BAND, Axes, Curve, decades, draw, looks
 
 NAME, TITLE, STUDY = "last", "Last iterate", "convergence-last"
 QUESTION = "What do steps that fall do for the last iterate, at an equal number of gradients?"

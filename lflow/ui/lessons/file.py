@@ -43,8 +43,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from lflow.spec import Parameter
-from lflow.ui.lesson_facts import FACTS, Facts
-from lflow.ui.lesson_runs import check_runs
+from lflow.ui.lessons.facts import FACTS, Facts
+from lflow.ui.lessons.runs import check_runs
 from lflow.ui.request import Request
 
 HEAD = {

@@ -13,15 +13,12 @@ import streamlit as st
 
 from lflow.papers.anila_laws import BINS, core, steep_share, variant_law
 from lflow.papers.experiment import key, read_parts
-from lflow.ui import anila_clouds, anila_compare, anila_cost, study, take
-from lflow.ui import anila_controls as controls
-from lflow.ui import anila_keys as keys
-from lflow.ui import anila_read as read
-from lflow.ui import anila_style as style
-from lflow.ui import anila_words as words
-from lflow.ui.anila_law_chart import PUBLISHED, along_a_line, panels
-from lflow.ui.anila_print import or_lost, sentences, table
-from lflow.ui.anila_runs import (
+from lflow.ui import study, take
+from lflow.ui.anila import clouds as anila_clouds
+from lflow.ui.anila import compare, controls, keys, read, style, words
+from lflow.ui.anila import cost as anila_cost
+from lflow.ui.anila.law_chart import PUBLISHED, along_a_line, panels
+from lflow.ui.anila.runs import (
     EDGE_START,
     EDGE_THRESHOLD,
     FRAMES,
@@ -36,6 +33,7 @@ from lflow.ui.anila_runs import (
     tuning_jobs,
     work,
 )
+from lflow.ui.anila.typeset import or_lost, sentences, table
 from lflow.ui.explain import number
 
 Picture = Callable[[], None]
@@ -135,9 +133,9 @@ def _law_table(part: str, name: str, rows: Sequence[read.LawRow], near: float, f
 VIEWS: dict[str, Callable[[int], Picture]] = {
     keys.CLOUDS: clouds,
     keys.LAW: law,
-    keys.BIAS: anila_compare.bias,
-    keys.EDGE: anila_compare.edge,
-    keys.COST: anila_compare.cost,
+    keys.BIAS: compare.bias,
+    keys.EDGE: compare.edge,
+    keys.COST: compare.cost,
 }
 
 

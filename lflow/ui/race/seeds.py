@@ -16,7 +16,7 @@ import streamlit as st
 from lflow.papers.experiment import Config, Findings, Job, Record, mean_and_error, paired
 from lflow.ui import racing, study
 from lflow.ui.controls import plain
-from lflow.ui.convergence_chart import BAND, Axes, Curve, Look, decades, draw, theme_index
+from lflow.ui.curves import BAND, Axes, Curve, Look, decades, draw, theme_index
 from lflow.ui.explain import number
 from lflow.ui.request import Lane, Parts, Race, RaceSettings
 from lflow.ui.store import Store

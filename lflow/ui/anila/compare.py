@@ -8,15 +8,11 @@ import streamlit as st
 
 from lflow.papers.experiment import Record
 from lflow.samplers.anila import VARIANTS
-from lflow.ui import anila_controls as controls
-from lflow.ui import anila_cost, anila_edge_chart
-from lflow.ui import anila_keys as keys
-from lflow.ui import anila_read as read
-from lflow.ui import anila_style as style
-from lflow.ui import anila_words_compare as compare
-from lflow.ui.anila_charts import Axes, Curve, Level, curves
-from lflow.ui.anila_print import sentences, table
-from lflow.ui.anila_runs import (
+from lflow.ui.anila import controls, edge_chart, keys, read, style
+from lflow.ui.anila import cost as anila_cost
+from lflow.ui.anila import words_compare as compare
+from lflow.ui.anila.charts import Axes, Curve, Level, curves
+from lflow.ui.anila.runs import (
     BUDGETS,
     COMPARED,
     EDGE_STEPS,
@@ -27,7 +23,8 @@ from lflow.ui.anila_runs import (
     tuning_jobs,
     work,
 )
-from lflow.ui.anila_words import WHERE
+from lflow.ui.anila.typeset import sentences, table
+from lflow.ui.anila.words import WHERE
 from lflow.ui.explain import number
 from lflow.ui.study import collect
 
@@ -126,7 +123,7 @@ def _show_edge(b: float, start: float) -> None:
     if not rows:
         return
     st.markdown(f"**Share of chains lost** :small[on U = x⁴, within {EDGE_STEPS} steps]")
-    st.altair_chart(anila_edge_chart.strips(rows), alt=anila_edge_chart.words(rows))
+    st.altair_chart(edge_chart.strips(rows), alt=edge_chart.words(rows))
     st.markdown("**How right the others are** :small[E x² over the target's, of the chains that are left]")
     found = [_second(row) for row in rows]
     high = max((value for line in found for value in line.high if value is not None), default=1.0)

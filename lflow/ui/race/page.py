@@ -11,10 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from lflow.paths import assets_dir
-from lflow.ui import race, race_seeds, racing, take
+from lflow.ui import racing, take
 from lflow.ui.controls import plain
 from lflow.ui.explain import number
 from lflow.ui.packing import pack
+from lflow.ui.race import controls as race
+from lflow.ui.race import seeds
 from lflow.ui.racing import Row
 from lflow.ui.request import OverBudget, Parts, Race, suggested_step_size
 from lflow.ui.stage import Stage, set_control
@@ -39,7 +41,7 @@ def build() -> None:
     """Compute and write what the page opens on."""
     from lflow.ui.link import race_request
 
-    race_seeds.ship()
+    seeds.ship()
     scene_file, table_file = opening_files()
     asked, store = race_request({}), Store(64)
     tracks = racing.run_race(asked, store)
@@ -96,7 +98,7 @@ def _under_the_picture(asked: Race, lanes: Sequence[Parts], rows: Sequence[Row])
                 f"Use a safe step for {row.label}, h = {safe:g}", on_click=set_control, args=(key, safe)
             )
     _table(rows)
-    race_seeds.section(asked, [row.label for row in rows])
+    seeds.section(asked, [row.label for row in rows])
     code_and_reasons({row.label: parts for row, parts in zip(rows, lanes, strict=True)}, asked.settings)
     take.section(race.PREFIX, lambda: racing.outcome(asked, _store()))
 

@@ -14,11 +14,13 @@ import streamlit as st
 
 from lflow.paths import assets_dir, pages_dir
 from lflow.spec import Parameter
-from lflow.ui import anila_keys, convergence, link, shell
+from lflow.ui import link, shell
+from lflow.ui.anila import keys as anila_keys
 from lflow.ui.controls import plain, set_control
-from lflow.ui.lesson_facts import FACTS, Facts
-from lflow.ui.lesson_file import Lesson, Link, Page, read_folder
-from lflow.ui.lesson_runs import labels_of, see, with_seed
+from lflow.ui.convergence import page as convergence
+from lflow.ui.lessons.facts import FACTS, Facts
+from lflow.ui.lessons.file import Lesson, Link, Page, read_folder
+from lflow.ui.lessons.runs import labels_of, see, with_seed
 from lflow.ui.packing import pack
 from lflow.ui.racing import Report
 from lflow.ui.stage import Stage

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lflow.energies.base import Energy
 from lflow.papers.anila_laws import RANGE, variant_law
-from lflow.ui import anila_style as style
+from lflow.ui.anila import style
 
 HEIGHT = 260
 _POINTS = 320

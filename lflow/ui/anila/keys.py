@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from lflow.spec import Parameter, parameters
-from lflow.ui.anila_runs import BUDGETS, EDGE_START, EDGE_THRESHOLD, SHOWN, TARGETS
+from lflow.ui.anila.runs import BUDGETS, EDGE_START, EDGE_THRESHOLD, SHOWN, TARGETS
 from lflow.ui.keys import HIDE, VERSION
 from lflow.ui.request import Lane, Race, RaceSettings, as_json
 

@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 
 from lflow.spec import Parameter
-from lflow.ui import anila_keys as keys
-from lflow.ui.anila_keys import PREFIX
-from lflow.ui.anila_runs import TARGETS, Target
+from lflow.ui.anila import keys
+from lflow.ui.anila.keys import PREFIX
+from lflow.ui.anila.runs import TARGETS, Target
 from lflow.ui.controls import is_hidden, parameter_control, remember_default
 from lflow.ui.tools import PageState
 

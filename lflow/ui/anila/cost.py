@@ -17,7 +17,7 @@ from lflow.papers.anila_edge import sampler
 from lflow.papers.anila_laws import PLACES
 from lflow.paths import assets_dir
 from lflow.samplers.anila import VARIANTS
-from lflow.ui.anila_runs import COMPARED, TARGETS
+from lflow.ui.anila.runs import COMPARED, TARGETS
 
 COMMAND = "python -m lflow.ui.openings anila"
 CHAINS, TURN, REPETITIONS = 2000, 0.15, 9

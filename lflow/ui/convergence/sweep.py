@@ -20,8 +20,8 @@ from lflow.papers.experiment import Job, Record
 from lflow.paths import pages_dir
 from lflow.spec import Declared, parameters
 from lflow.ui.controls import readable
-from lflow.ui.convergence_controls import Control, choose, key, named, spoken
-from lflow.ui.convergence_heat import Heat, draw
+from lflow.ui.convergence.controls import Control, choose, key, named, spoken
+from lflow.ui.convergence.heat import Heat, draw
 from lflow.ui.keys import step_size_parameter
 from lflow.ui.link import default_step_size
 from lflow.ui.request import MAX_DIM, as_json

@@ -19,8 +19,7 @@ from lflow.papers.experiment import Job, Record, mean_and_error
 from lflow.papers.stationary_bias import CLOSED_FORM, CLOUDS, SAMPLERS, targets
 from lflow.spec import Parameter
 from lflow.ui.controls import parameter_control
-from lflow.ui.convergence_chart import BAND, Axes, Curve, draw, looks
-from lflow.ui.convergence_controls import (
+from lflow.ui.convergence.controls import (
     PREFIX,
     Control,
     choose,
@@ -32,6 +31,7 @@ from lflow.ui.convergence_controls import (
     short,
     spoken,
 )
+from lflow.ui.curves import BAND, Axes, Curve, draw, looks
 
 NAME, TITLE, STUDY = "bias", "Bias", "convergence-bias"
 QUESTION = "How far from the target does a constant step size leave you?"

@@ -10,9 +10,10 @@ from typing import Any
 
 import streamlit as st
 
-from lflow.ui import convergence_bias, convergence_flow, convergence_last, convergence_map, study
+from lflow.ui import study
 from lflow.ui.controls import plain
-from lflow.ui.convergence_controls import (
+from lflow.ui.convergence import bias, flow, last, sweep
+from lflow.ui.convergence.controls import (
     Control,
     choose_view,
     follow_link,
@@ -23,10 +24,8 @@ from lflow.ui.convergence_controls import (
 )
 from lflow.ui.keys import HIDE, VERSION
 
-VIEWS: dict[str, Any] = {
-    view.NAME: view for view in (convergence_bias, convergence_last, convergence_flow, convergence_map)
-}
-VIEW = named("view", {name: view.TITLE for name, view in VIEWS.items()}, convergence_bias.NAME)
+VIEWS: dict[str, Any] = {view.NAME: view for view in (bias, last, flow, sweep)}
+VIEW = named("view", {name: view.TITLE for name, view in VIEWS.items()}, bias.NAME)
 COMMAND = "python -m lflow paper dynamical-system"
 
 

@@ -1,0 +1,1 @@
+"""The page AniLA: its controls, its views, their words and charts."""

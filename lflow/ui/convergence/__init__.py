@@ -1,0 +1,1 @@
+"""The page Convergence: its controls and its four views."""

@@ -1,0 +1,1 @@
+"""The page Lessons: the format of a lesson, its runs, their facts, the page."""

@@ -1,0 +1,1 @@
+"""The page Race: its controls, its picture, its seeds."""
