@@ -33,6 +33,12 @@ class Parameter:
     advanced: bool = False
     choices: tuple[str, ...] | None = None
     shown: tuple[float, float] | None = None
+    titles: tuple[str, ...] = ()
+    """What a list calls the choices, in their order, where that is not their names; a text may say either."""
+
+    def title(self, choice: str) -> str:
+        """What a list calls a choice."""
+        return dict(zip(self.choices or (), self.titles, strict=False)).get(choice, choice)
 
     @property
     def kind(self) -> type:
@@ -55,9 +61,10 @@ class Parameter:
             raise ValueError(
                 f"{self.name} may have {_plain(self.high)} characters, and this has {len(value):,}"
             )
-        if self.choices is not None and value not in self.choices:
+        name = dict(zip(self.titles, self.choices or (), strict=False)).get(value, value)
+        if self.choices is not None and name not in self.choices:
             raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}")
-        return value
+        return name
 
     def _check_number(self, value: Any) -> int | float:
         try:

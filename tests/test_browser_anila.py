@@ -85,10 +85,10 @@ def test_another_threshold_is_another_law_and_another_address(
 
 def test_views_and_targets_are_chosen_by_keyboard(server: Server, page: Page, page_errors: list[str]) -> None:
     open_view(page, server.url, anila_keys.LAW)
-    page.get_by_role("radio", name=anila_keys.LAW).focus()
+    page.get_by_role("radio", name=anila_keys.VIEW.title(anila_keys.LAW)).focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    expect(page.get_by_role("radio", name=anila_keys.BIAS)).to_be_checked(timeout=SLOW)
+    expect(page.get_by_role("radio", name=anila_keys.VIEW.title(anila_keys.BIAS))).to_be_checked(timeout=SLOW)
     expect(page.get_by_text("On N(0,1) no AniLA variant beats ULA")).to_be_visible(timeout=SLOW)
     field(page, "target").focus()
     page.keyboard.type("rings")

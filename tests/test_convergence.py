@@ -119,8 +119,8 @@ def close(found: Any, expected: Any) -> None:
 
 @every_view
 def test_every_control_is_declared_and_has_the_pages_prefix(view: Any) -> None:
-    assert all(name.startswith("convergence_") for name in convergence.known())
-    names = [control.parameter.name for control in view.CONTROLS]
+    assert convergence.PAGE.key("view") == "convergence_view"
+    names = [parameter.name for parameter in view.CONTROLS]
     assert all(name.startswith(f"{view.NAME}_") for name in names)
     assert view.Choice() == type(view.Choice())()
 
@@ -213,8 +213,8 @@ def test_a_map_needs_two_parameters() -> None:
 
 
 def test_every_map_has_cells_that_its_declarations_allow() -> None:
-    for energy in sweep.ENERGY.titles:
-        for sampler in sweep.SAMPLER.titles:
+    for energy in sweep.ENERGY.choices or ():
+        for sampler in sweep.SAMPLER.choices or ():
             known = sweep.axes(energy, sampler)
             assert "h" in known
             assert all(1 <= len(axis.cells) <= sweep.CELLS for axis in known.values())

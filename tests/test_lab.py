@@ -252,14 +252,15 @@ def test_slider_stops_hold_the_default_and_stay_within_the_bounds() -> None:
 
 def test_a_link_is_checked_by_the_declarations() -> None:
     known = lab_keys()
-    right = {"h": "0.5", "energy": "Rings", "flow": "true"}
+    right = {"h": ["0.5"], "energy": ["Rings"], "flow": ["true"]}
     assert check_link(right, known, "lab") == (right, [])
-    wrong = {"h": "nan", "energy": "rongs", "flow": "2", "seed": "1.5", "no": "1"}
+    assert check_link({"energy": ["rings"]}, known, "lab") == ({"energy": ["Rings"]}, [])
+    wrong = {"h": ["nan"], "energy": ["rongs"], "flow": ["2"], "seed": ["1.5"], "no": ["1"]}
     usable, said = check_link(wrong, known, "lab")
     assert usable == {}
     assert len(said) == len(wrong)
     assert all(f"sets lab_{key}" in sentence for key, sentence in zip(wrong, said, strict=True))
-    usable, said = check_link({"h": "0.5", "version": "9"}, known, "lab")
+    usable, said = check_link({"h": ["0.5"], "version": ["9"]}, known, "lab")
     assert usable == {}
     assert "version 9" in said[0]
 

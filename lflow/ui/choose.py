@@ -54,25 +54,8 @@ class Chooser:
 
     def choice(self, what: str, label: str, default: str = "", on_change: Any = None) -> str:
         """A list of energies, samplers or rules; the library's name of the chosen one."""
-        titles, key = keys.titles(what), self.key(what)
-        options, default = tuple(titles), default or DEFAULTS[what]
-        if is_hidden(self.page, key):
-            text = Parameter(what, titles[default], choices=tuple(titles.values()))
-            name = keys.named(what, fixed(self.page, key, text))
-            remember_default(self.page, key, default)
-            st.session_state[key] = name
-            return name
-        remember_default(self.page, key, default)
-        chosen: str = st.selectbox(
-            label,
-            options,
-            index=options.index(default),
-            format_func=titles.__getitem__,
-            key=key,
-            bind="query-params",
-            on_change=on_change,
-        )
-        return chosen
+        parameter = replace(keys.choice(what), default=default or DEFAULTS[what])
+        return str(parameter_control(self.page, self.key(what), parameter, label, on_change))
 
     def parameters(self, what: str, cls: Any, leave_out: Any) -> dict[str, Any]:
         """The widgets of what a class declares."""
@@ -97,7 +80,7 @@ class Chooser:
         st.query_params.pop(key, None)
         if len(text) <= drawing.MAX_LENGTH:
             st.query_params[key] = text
-        set_control(self.key("energy"), DRAWING, keys.titles("energy")[DRAWING])
+        set_control(self.key("energy"), DRAWING, keys.choice("energy").title(DRAWING))
         self.changed()
 
     def forget_step_size(self) -> None:

@@ -8,7 +8,7 @@ never trusted: every run is checked again by the same declaration.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -89,6 +89,7 @@ def parameter_control(
             label,
             parameter.choices,
             index=index,
+            format_func=parameter.title,
             key=key,
             help=parameter.help,
             bind="query-params",
@@ -99,6 +100,47 @@ def parameter_control(
             label, parameter.default, key=key, help=parameter.help, bind="query-params", on_change=on_change
         )
     return _number(key, parameter, label, on_change)
+
+
+def view_control(prefix: str, key: str, parameter: Parameter) -> str:
+    """The choice among the views of a page, as buttons; the name chosen."""
+    if is_hidden(prefix, key):
+        return str(fixed(prefix, key, parameter))
+    remember_default(prefix, key, parameter.default)
+    chosen: str = st.segmented_control(
+        readable(parameter),
+        parameter.choices or (),
+        default=parameter.default,
+        required=True,
+        format_func=parameter.title,
+        key=key,
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+    return chosen
+
+
+def several_control(
+    prefix: str, key: str, parameter: Parameter, default: Sequence[str], label: str
+) -> tuple[str, ...]:
+    """A list of several of a parameter's choices; the names chosen, in their declared order."""
+    options = parameter.choices or ()
+    if is_hidden(prefix, key):
+        linked = [parameter.parse(text) for text in st.query_params.get_all(key)] or list(default)
+        return tuple(option for option in options if option in linked)
+    remember_default(prefix, key, list(default))
+    chosen = st.pills(
+        label,
+        options,
+        selection_mode="multi",
+        default=list(default),
+        format_func=parameter.title,
+        key=key,
+        help=parameter.help or None,
+        bind="query-params",
+        wrap=True,
+    )
+    return tuple(option for option in options if option in chosen)
 
 
 def _number(key: str, parameter: Parameter, label: str, on_change: Changed) -> int | float:

@@ -6,10 +6,10 @@ Names here are without the page's prefix. Knows nothing of widgets and of runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from lflow import energies, samplers, steps
 from lflow.energies.custom import FromPoints
@@ -50,17 +50,20 @@ HIDE = Parameter("hide", "", high=400, help="names of controls that are not show
 VERSION = Parameter("version", CONFIG_VERSION, 0, 1_000_000)
 
 Keys = Mapping[str, Parameter]
+Value = TypeVar("Value")
 
 
 @cache
-def titles(what: str) -> dict[str, str]:
-    """What a list (energy, sampler, step) calls its entries: name -> title."""
+def choice(what: str) -> Parameter:
+    """A list (energy, sampler, step): the library's names, and what pages call them."""
     if what == "energy":
         own = {FORMULA: "A formula", POINTS: "Points", DRAWING: "A drawing"}
-        shipped = {name: energies.get_class(name).title for name in energies.names()}
-        return shipped | {name: f"{title} of your own" for name, title in own.items()}
-    module = {"sampler": samplers, "step": steps}[what]
-    return {name: module.get_class(name).title for name in module.names()}
+        titles = {name: energies.get_class(name).title for name in energies.names()}
+        titles |= {name: f"{title} of your own" for name, title in own.items()}
+    else:
+        module = {"sampler": samplers, "step": steps}[what]
+        titles = {name: module.get_class(name).title for name in module.names()}
+    return Parameter(what, DEFAULTS[what], choices=tuple(titles), titles=tuple(titles.values()))
 
 
 def step_size_parameter(rule: str) -> Parameter:
@@ -90,16 +93,12 @@ def race_keys() -> Keys:
 
 def _energy_keys() -> dict[str, Parameter]:
     own = {p.name: p for p in (FORMULA_TEXT, REACH, BANDWIDTH, DRAWN, INK)}
-    return {"energy": _choice("energy")} | own | _class_keys(energies.base.registry)
+    return {"energy": choice("energy")} | own | _class_keys(energies.base.registry)
 
 
 def _mover_keys() -> dict[str, Parameter]:
-    keys = {what: _choice(what) for what in ("sampler", "step")} | {"h": step_size_parameter("constant")}
+    keys = {what: choice(what) for what in ("sampler", "step")} | {"h": step_size_parameter("constant")}
     return keys | _class_keys(sampler_registry) | _class_keys(rule_registry)
-
-
-def _choice(what: str) -> Parameter:
-    return Parameter(what, titles(what)[DEFAULTS[what]], choices=tuple(titles(what).values()))
 
 
 def _class_keys(registry: Registry[Any]) -> dict[str, Parameter]:
@@ -111,40 +110,39 @@ def _class_keys(registry: Registry[Any]) -> dict[str, Parameter]:
     }
 
 
-def titled(link: Mapping[str, str]) -> dict[str, str]:
-    """A link's values, its energy, samplers and rules by title where it names them as the library does."""
-    found = {}
-    for name, text in link.items():
-        what = name[2:] if name[:1].isdecimal() else name  # a lane's keys begin with its number
-        found[name] = titles(what).get(text, text) if what in ("energy", "sampler", "step") else text
-    return found
+def titled(link: Mapping[str, str], known: Keys) -> dict[str, str]:
+    """A link's values as a page's lists show them: by title, also where the link gives the library's name."""
+    return {name: known[name].title(text) if name in known else text for name, text in link.items()}
 
 
-def named(what: str, text: str) -> str:
-    """The library's name of an entry of a list, given by its title or its name."""
-    return {title: name for name, title in titles(what).items()}.get(text, text)
+Link = Mapping[str, Sequence[str]]
+"""The values of an address by key, without the page's prefix; a list of several has more than one."""
 
 
-def check_link(link: Mapping[str, str], known: Keys, prefix: str) -> tuple[dict[str, str], list[str]]:
+def check_link(link: Link, known: Keys, prefix: str) -> tuple[dict[str, list[str]], list[str]]:
     """What of a link to a page with this prefix can be used, and a sentence about each value that cannot."""
-    usable, refused = {}, []
-    for name, text in link.items():
+    usable: dict[str, list[str]] = {}
+    refused = []
+    for name, texts in link.items():
         if name not in known:
             refused.append(f"The link sets {prefix}_{name[:40]}, which is not known here; it is ignored.")
             continue
-        try:
-            known[name].parse(text)
-            usable[name] = text
-        except ValueError as error:
-            refused.append(f"The link sets {prefix}_{name} to {text[:40]!r}: {error}. The default is used.")
+        for text in texts:
+            try:
+                known[name].parse(text)
+                usable.setdefault(name, []).append(known[name].title(text))
+            except ValueError as error:
+                said = f"The link sets {prefix}_{name} to {text[:40]!r}: {error}. The default is used."
+                refused.append(said)
     try:
-        check_version({"version": int(usable.pop("version", CONFIG_VERSION))}, "link")
+        (version,) = usable.pop("version", [str(CONFIG_VERSION)])
+        check_version({"version": int(version)}, "link")
     except ValueError as error:
         return {}, [f"{error}: the page is shown as it comes."]
     return usable, refused
 
 
-def without(prefix: str, names: Iterable[tuple[str, str]]) -> dict[str, str]:
+def without(prefix: str, names: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     """The pairs of an address that belong to a page, without its prefix."""
     start = f"{prefix}_"
     return {name.removeprefix(start): value for name, value in names if name.startswith(start)}

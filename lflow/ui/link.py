@@ -114,7 +114,7 @@ def _read(address: str) -> tuple[str, dict[str, str]]:
 def settled(settings: Mapping[str, Any], known: Keys) -> dict[str, Any]:
     """Every value checked by its declaration; ValueError names the first that is unknown or wrong."""
     values = {}
-    for name, value in keys.titled({name: str(value) for name, value in settings.items()}).items():
+    for name, value in {name: str(value) for name, value in settings.items()}.items():
         if name not in known:
             raise ValueError(f"a link cannot set {name[:40]!r} here")
         try:
@@ -170,7 +170,7 @@ def default_step_size(energy: str, sampler: str) -> float:
 
 
 def _chosen(what: str, values: Settled, default: str) -> str:
-    return keys.named(what, values[what]) if what in values else default
+    return str(values.get(what, default))
 
 
 def _get(values: Settled, parameter: Parameter) -> Any:

@@ -43,8 +43,9 @@ class PageState:
         shows, the title, and drops in silence what a widget does not take: so a link with names or mistakes
         is followed again to the same page, with titles and without them. What is left out is at its default.
         """
-        arrived = keys.without(self.prefix, st.query_params.items())
-        usable, refused = keys.check_link(keys.titled(arrived), self.known(), self.prefix)
+        pairs = ((name, st.query_params.get_all(name)) for name in st.query_params)
+        arrived = keys.without(self.prefix, pairs)
+        usable, refused = keys.check_link(arrived, self.known(), self.prefix)
         if usable != arrived:
             for name in self.known():
                 st.session_state.pop(self.key(name), None)
@@ -81,7 +82,7 @@ class PageState:
 
     def _choose(self, values: Mapping[str, Any]) -> None:
         self._reset()
-        in_address = keys.titled({name: str(value) for name, value in values.items()})
+        in_address = keys.titled({name: str(value) for name, value in values.items()}, self.known())
         for name, value in values.items():
             set_control(self.key(name), value, in_address[name])
 

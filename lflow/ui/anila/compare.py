@@ -187,8 +187,8 @@ def _show_cost(name: str, target: Target, b: float) -> None:
         f"Time: medians of {shipped['repetitions']} turns, each over ULA's turn beside it, "
         f"{shipped['chains']:,} "
         f"particles, one thread, torch {shipped['torch']}, on {shipped['date']}, by `{shipped['command']}`. "
-        f"Distances at b = {number(b)} as in {keys.BIAS}: five seeds, the best step for each number of "
-        "gradients."
+        f"Distances at b = {number(b)} as in {keys.VIEW.title(keys.BIAS)}: five seeds, the best step for "
+        "each number of gradients."
     )
 
 

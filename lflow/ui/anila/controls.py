@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import streamlit as st
-
 from lflow.spec import Parameter
 from lflow.ui.anila import keys
 from lflow.ui.anila.keys import PREFIX
 from lflow.ui.anila.runs import TARGETS, Target
-from lflow.ui.controls import is_hidden, parameter_control, remember_default
+from lflow.ui.controls import parameter_control, view_control
 from lflow.ui.tools import PageState
 
 PAGE = PageState(PREFIX, keys.known_keys, lambda: None, ("view", "target", "variants", "smooth", "gradients"))
@@ -18,21 +16,7 @@ PAGE = PageState(PREFIX, keys.known_keys, lambda: None, ("view", "target", "vari
 
 def choose_view() -> str:
     """The view, by name."""
-    key = PAGE.key(keys.VIEW.name)
-    if is_hidden(PREFIX, key):
-        return str(parameter_control(PREFIX, key, keys.VIEW))
-    remember_default(PREFIX, key, keys.VIEW.default)
-    return str(
-        st.segmented_control(
-            "View",
-            keys.VIEW.choices or (),
-            default=keys.VIEW.default,
-            required=True,
-            key=key,
-            label_visibility="collapsed",
-            bind="query-params",
-        )
-    )
+    return view_control(PREFIX, PAGE.key(keys.VIEW.name), keys.VIEW)
 
 
 def choose_target() -> tuple[str, Target]:

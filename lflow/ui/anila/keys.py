@@ -16,14 +16,20 @@ from lflow.ui.keys import HIDE, VERSION
 from lflow.ui.request import Lane, Race, RaceSettings, as_json
 
 PREFIX = "anila"
-CLOUDS, LAW, BIAS, EDGE, COST = "The clouds", "The law", "Bias and b", "Where ULA diverges", "What it costs"
+CLOUDS, LAW, BIAS, EDGE, COST = "clouds", "law", "bias", "edge", "cost"
 VARIANTS = {
     "all": SHOWN,
     "as published": ("ula", "paper"),
     "as coded": ("ula", "toy_code", "flowers_code"),
     "corrected": ("ula", "corrected", "metropolis"),
 }
-VIEW = Parameter("view", CLOUDS, choices=(CLOUDS, LAW, BIAS, EDGE, COST), help="what the page shows")
+VIEW = Parameter(
+    "view",
+    CLOUDS,
+    choices=(CLOUDS, LAW, BIAS, EDGE, COST),
+    titles=("The clouds", "The law", "Bias and b", "Where ULA diverges", "What it costs"),
+    help="what the page shows",
+)
 TARGET = Parameter(
     "target", "gaussian", choices=tuple(TARGETS), help="U is known: four rings, N(0,1), two modes, x⁴"
 )

@@ -18,16 +18,12 @@ from lflow.papers import stationary_bias
 from lflow.papers.experiment import Job, Record, mean_and_error
 from lflow.papers.stationary_bias import CLOSED_FORM, CLOUDS, SAMPLERS, targets
 from lflow.spec import Parameter
-from lflow.ui.controls import parameter_control
 from lflow.ui.convergence.controls import (
-    PREFIX,
-    Control,
+    among_samplers,
     choose,
     choose_several,
-    key,
     listed,
     named,
-    several,
     short,
     spoken,
 )
@@ -40,17 +36,15 @@ NOISE = 3.0
 """Standard errors that a bias must exceed: with forty points in view, two would often be chance."""
 DEFAULT = ("ula", "proximal", "rmm", "ormm", "srk", "leimkuhler_matthews", "baoab")
 TARGET = named("bias_target", {name: each.title for name, each in targets().items()}, "gaussian")
-SAMPLER = several("bias_samplers", SAMPLERS, DEFAULT)
-CHAINS = Control(
-    Parameter(
-        "bias_chains",
-        4000,
-        200,
-        20_000,
-        log=True,
-        shown=(500, 10_000),
-        help="in each of five clouds; more of them lower the floor",
-    )
+SAMPLER = among_samplers("bias_samplers", SAMPLERS, DEFAULT[0])
+CHAINS = Parameter(
+    "bias_chains",
+    4000,
+    200,
+    20_000,
+    log=True,
+    shown=(500, 10_000),
+    help="in each of five clouds; more of them lower the floor",
 )
 CONTROLS = (TARGET, SAMPLER, CHAINS)
 
@@ -65,14 +59,14 @@ class Choice:
 
     def jobs(self) -> list[Job]:
         """The runs that it takes."""
-        return stationary_bias.jobs(self.target, self.samplers, CHAINS.parameter.check(self.chains))
+        return stationary_bias.jobs(self.target, self.samplers, CHAINS.check(self.chains))
 
 
 def controls() -> Choice:
     """What the reader chooses."""
     target = choose(TARGET, "Target")
-    chosen = choose_several(SAMPLER, "Samplers")
-    chains = parameter_control(PREFIX, key("bias_chains"), CHAINS.parameter, "Chains in a cloud")
+    chosen = choose_several(SAMPLER, DEFAULT, "Samplers")
+    chains = choose(CHAINS, "Chains in a cloud")
     return Choice(target, chosen, chains)
 
 

@@ -19,16 +19,12 @@ from lflow.papers.experiment import Job, Record, mean_and_error, select
 from lflow.papers.pseudotrajectory import targets
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
-from lflow.ui.controls import parameter_control
 from lflow.ui.convergence.controls import (
-    PREFIX,
-    Control,
+    among_samplers,
     choose,
     counted,
-    key,
     named,
     renamed,
-    sampler_title,
     short,
     spoken,
 )
@@ -44,24 +40,22 @@ KINDS = {True: "constant", False: "falling"}
 _MOVERS = ("ula", "rmm", "ormm", "srk", "leimkuhler_matthews")
 _RULE = {parameter.name: parameter for parameter in parameters(Polynomial)}
 TARGET = named("flow_target", {name: each.title for name, each in targets().items()}, "pair")
-SAMPLER = named("flow_sampler", {name: sampler_title(name) for name in _MOVERS}, "ula")
-POWER = Control(renamed(_RULE["power"], "flow_power", 0.6, (0.0, 1.0)))
+SAMPLER = among_samplers("flow_sampler", _MOVERS, "ula")
+POWER = renamed(_RULE["power"], "flow_power", 0.6, (0.0, 1.0))
 # What suits a target depends on how curved it is: each has a step and a window of its own.
 STEPS = {
-    name: Control(renamed(_RULE["step_size"], f"flow_{name}_h", each.step_size, (0.01, each.step_size * 2)))
+    name: renamed(_RULE["step_size"], f"flow_{name}_h", each.step_size, (0.01, each.step_size * 2))
     for name, each in targets().items()
 }
 WINDOWS = {
-    name: Control(
-        Parameter(
-            f"flow_{name}_window",
-            each.window,
-            0.01,
-            20.0,
-            log=True,
-            shown=(each.window / 4, each.window * 4),
-            help="T, how long the flow runs beside the cloud",
-        )
+    name: Parameter(
+        f"flow_{name}_window",
+        each.window,
+        0.01,
+        20.0,
+        log=True,
+        shown=(each.window / 4, each.window * 4),
+        help="T, how long the flow runs beside the cloud",
     )
     for name, each in targets().items()
 }
@@ -85,7 +79,7 @@ class Choice:
             "target": self.target,
             "sampler": self.sampler,
             "rule": {name: value for name, value in rule.items() if name != "name"},
-            "window": WINDOWS[self.target].parameter.check(self.window),
+            "window": WINDOWS[self.target].check(self.window),
             "chains": CHAINS,
         }
         cost = samplers.get(self.sampler).gradients_per_step
@@ -103,13 +97,13 @@ def controls() -> Choice:
     """What the reader chooses."""
     target = choose(TARGET, "Target")
     sampler = choose(SAMPLER, "Sampler")
-    step, window = STEPS[target].parameter, WINDOWS[target].parameter
+    step, window = STEPS[target], WINDOWS[target]
     return Choice(
         target,
         sampler,
-        parameter_control(PREFIX, key(step.name), step, "First step h"),
-        parameter_control(PREFIX, key("flow_power"), POWER.parameter, "Power c of the fall"),
-        parameter_control(PREFIX, key(window.name), window, "Window T (units of time)"),
+        choose(step, "First step h"),
+        choose(POWER, "Power c of the fall"),
+        choose(window, "Window T (units of time)"),
     )
 
 

@@ -18,16 +18,13 @@ from lflow.papers.dynamical_system_laws import DECAYING
 from lflow.papers.experiment import Job, Record, mean_and_error, select
 from lflow.spec import Parameter, parameters
 from lflow.steps import Polynomial
-from lflow.ui.controls import parameter_control
 from lflow.ui.convergence.controls import (
-    PREFIX,
-    Control,
+    among_samplers,
+    choose,
     choose_several,
     counted,
-    key,
     listed,
     renamed,
-    several,
     short,
     spoken,
 )
@@ -41,15 +38,13 @@ CHAINS = 4000
 RULES = {"constant": "Constant steps", "polynomial": "Falling steps"}
 
 DEFAULT = ("ula", "rmm", "ormm", "leimkuhler_matthews")
-SAMPLER = several("last_samplers", (*DECAYING, "mala"), DEFAULT)
+SAMPLER = among_samplers("last_samplers", (*DECAYING, "mala"), DEFAULT[0])
 _RULE = {parameter.name: parameter for parameter in parameters(Polynomial)}
-STEP = Control(renamed(_RULE["step_size"], "last_h", 0.2, (0.01, 0.5)))
-POWER = Control(renamed(_RULE["power"], "last_power", 0.6, (0.1, 1.5)))
-OFFSET = Control(renamed(_RULE["offset"], "last_offset", 10.0, (1.0, 1000.0)))
-GRADIENTS = Control(
-    Parameter(
-        "last_gradients", 1000, 100, 10_000, log=True, shown=(100, 5000), help="that each chain evaluates"
-    )
+STEP = renamed(_RULE["step_size"], "last_h", 0.2, (0.01, 0.5))
+POWER = renamed(_RULE["power"], "last_power", 0.6, (0.1, 1.5))
+OFFSET = renamed(_RULE["offset"], "last_offset", 10.0, (1.0, 1000.0))
+GRADIENTS = Parameter(
+    "last_gradients", 1000, 100, 10_000, log=True, shown=(100, 5000), help="that each chain evaluates"
 )
 CONTROLS = (SAMPLER, STEP, POWER, OFFSET, GRADIENTS)
 
@@ -69,7 +64,7 @@ class Choice:
         rule = Polynomial(self.step_size, self.power, self.offset).config()
         falling = {name: value for name, value in rule.items() if name != "name"}
         decay = {"polynomial": falling, "constant": {"step_size": rule["step_size"]}}
-        gradients = GRADIENTS.parameter.check(self.gradients)
+        gradients = GRADIENTS.check(self.gradients)
         found = [_job("exact", seed) for seed in range(SEEDS)]
         for method in self.samplers:
             for rule_name in RULES:
@@ -87,11 +82,11 @@ def _job(method: str, seed: int, **more: object) -> Job:
 def controls() -> Choice:
     """What the reader chooses."""
     return Choice(
-        choose_several(SAMPLER, "Samplers"),
-        parameter_control(PREFIX, key("last_h"), STEP.parameter, "First step h"),
-        parameter_control(PREFIX, key("last_power"), POWER.parameter, "Power c of the fall"),
-        parameter_control(PREFIX, key("last_offset"), OFFSET.parameter, "Offset b (steps)"),
-        parameter_control(PREFIX, key("last_gradients"), GRADIENTS.parameter, "Gradients a chain"),
+        choose_several(SAMPLER, DEFAULT, "Samplers"),
+        choose(STEP, "First step h"),
+        choose(POWER, "Power c of the fall"),
+        choose(OFFSET, "Offset b (steps)"),
+        choose(GRADIENTS, "Gradients a chain"),
     )
 
 

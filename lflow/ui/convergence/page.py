@@ -6,49 +6,48 @@ of what they measure.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import streamlit as st
 
+from lflow.spec import Parameter
 from lflow.ui import study
-from lflow.ui.controls import plain
+from lflow.ui.controls import plain, view_control
 from lflow.ui.convergence import bias, flow, last, sweep
-from lflow.ui.convergence.controls import (
-    Control,
-    choose_view,
-    follow_link,
-    forget_defaults,
-    key,
-    named,
-    reset_view,
-)
+from lflow.ui.convergence.controls import PREFIX, forget_defaults, key, named, reset_view
 from lflow.ui.keys import HIDE, VERSION
+from lflow.ui.tools import PageState
 
 VIEWS: dict[str, Any] = {view.NAME: view for view in (bias, last, flow, sweep)}
 VIEW = named("view", {name: view.TITLE for name, view in VIEWS.items()}, bias.NAME)
 COMMAND = "python -m lflow paper dynamical-system"
 
 
-def known() -> dict[str, Control]:
-    """Every key that a link to the page may set."""
-    own = (VIEW, Control(HIDE), Control(VERSION))
-    return {key(c.parameter.name): c for c in (*own, *(c for view in VIEWS.values() for c in view.CONTROLS))}
+@cache
+def known() -> dict[str, Parameter]:
+    """What a link to the page may set, without the prefix."""
+    declared = (VIEW, HIDE, VERSION, *(each for view in VIEWS.values() for each in view.CONTROLS))
+    return {parameter.name: parameter for parameter in declared}
+
+
+PAGE = PageState(PREFIX, known, lambda: None, ("view",))
 
 
 def show(page: str) -> None:
     """The page."""
-    refused = follow_link(page, known())
+    refused = PAGE.follow_link(page)
     st.title("Step size and convergence")
     st.caption("How far from the target does a step size leave you, and what brings you closer?")
     if refused:
         st.warning("\n\n".join(plain(sentence) for sentence in refused))
-    view = VIEWS[choose_view(VIEW, "View")]
+    view = VIEWS[view_control(PREFIX, key("view"), VIEW)]
     with st.container(key="picture-first-when-narrow"):
         left, right = st.columns([1, 3.2], gap="medium")
     with left:
         forget_defaults()
         choice = view.controls()
-        st.button("Reset", on_click=reset_view, type="tertiary", help="Every control of this view")
+        st.button("Reset", on_click=_reset, type="tertiary", help="Every control of this view")
     with right:
         st.markdown(f"##### {view.QUESTION}")
         try:
@@ -64,6 +63,11 @@ def show(page: str) -> None:
                 "Karimi, Hsieh & Krause 2023 (arXiv 2210.13867), in numbers and a figure, from a terminal:"
             )
             st.code(COMMAND, language="bash")
+
+
+def _reset() -> None:
+    PAGE.forget_refusals()
+    reset_view()
 
 
 def build() -> None:

@@ -6,7 +6,7 @@ Knows its controls, its runs and its words; the heat map is drawn by `convergenc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,9 +18,9 @@ from lflow import energies, samplers
 from lflow.papers import equal_gradients
 from lflow.papers.experiment import Job, Record
 from lflow.paths import pages_dir
-from lflow.spec import Declared, parameters
+from lflow.spec import Parameter, parameters
 from lflow.ui.controls import readable
-from lflow.ui.convergence.controls import Control, choose, key, named, spoken
+from lflow.ui.convergence.controls import choose, key, named, spoken
 from lflow.ui.convergence.heat import Heat, draw
 from lflow.ui.keys import step_size_parameter
 from lflow.ui.link import default_step_size
@@ -104,8 +104,8 @@ SAMPLER = named("map_sampler", {name: samplers.get_class(name).title for name in
 METRIC = named("map_metric", {name: metric.title for name, metric in METRICS.items()}, "ratio")
 _ALL = {
     name: axis.title
-    for energy in ENERGY.titles
-    for sampler in SAMPLER.titles
+    for energy in ENERGY.choices or ()
+    for sampler in SAMPLER.choices or ()
     for name, axis in axes(energy, sampler).items()
 }
 ACROSS = named("map_across", _ALL, H)
@@ -165,19 +165,19 @@ def _accepts(sampler: str) -> bool:
     return samplers.get(sampler).has_accept_step
 
 
-def _among(control: Control, titles: Mapping[str, str], default: str) -> Control:
-    """The control with these entries alone; a choice that is no longer among them is forgotten."""
-    name = key(control.parameter.name)
+def _among(parameter: Parameter, titles: Mapping[str, str], default: str) -> Parameter:
+    """The list with these entries alone; a choice that is no longer among them is forgotten."""
+    name = key(parameter.name)
     if st.session_state.get(name, default) not in titles:
         del st.session_state[name]
-    return Control(replace(control.parameter, choices=tuple(titles), default=default), titles)
+    return named(parameter.name, titles, default)
 
 
 def show(choice: Choice, records: Sequence[Record]) -> None:
     """The heat map, its words, the way to the lab, and its numbers."""
     if choice.across == choice.up:
         st.info(
-            f"{SAMPLER.titles[choice.sampler]} on {ENERGY.titles[choice.energy]} has no other number than "
+            f"{SAMPLER.title(choice.sampler)} on {ENERGY.title(choice.energy)} has no other number than "
             "the step size: choose a sampler or an energy with parameters."
         )
         return
@@ -259,7 +259,7 @@ def best_cell(choice: Choice, records: Sequence[Record]) -> Record | None:
 def say(choice: Choice, records: Sequence[Record], best: Record | None) -> str:
     """The best cell, the range, and what was lost, in words."""
     across, up, metric = choice.axis(choice.across), choice.axis(choice.up), METRICS[choice.metric]
-    on = f"{SAMPLER.titles[choice.sampler]} on {ENERGY.titles[choice.energy]}"
+    on = f"{SAMPLER.title(choice.sampler)} on {ENERGY.title(choice.energy)}"
     if best is None:
         return f"**{on}**: no cell has a value yet, or every one has lost chains."
     values = sorted(

@@ -32,7 +32,7 @@ FOLDER = assets_dir() / "lessons"
 PAGES = {
     "particle-lab": Page("lab", link.lab_request),
     "race": Page("race", link.race_request),
-    "convergence": Page("convergence", lambda settings: link.settled(settings, _convergence_keys())),
+    "convergence": Page("convergence", lambda settings: link.settled(settings, convergence.known())),
     "anila": Page("anila", lambda settings: link.settled(settings, anila_keys.known_keys())),
 }
 """Where a lesson may lead, by the address."""
@@ -40,11 +40,6 @@ _LESSON = f"{PREFIX}_lesson"
 STAGE = Stage(PREFIX)
 _ANSWERS = f"{PREFIX}-answers"
 Shown = tuple[bytes, dict[str, Facts]]
-
-
-def _convergence_keys() -> dict[str, Parameter]:
-    controls = [control.parameter for control in convergence.known().values()]
-    return {parameter.name: parameter for parameter in controls}
 
 
 @st.cache_resource(max_entries=4)

@@ -61,10 +61,9 @@ def _lane(number: int, energy: str) -> Lane:
         sampler = sampler_controls(chooser, energy, default)
         return Lane(sampler, rule_controls(chooser, energy, sampler))
     # On a first run the list below has not yet taken what the address says.
-    chosen = st.session_state.get(chooser.key("sampler")) or keys.named(
-        "sampler", st.query_params.get(chooser.key("sampler"), default)
-    )
-    with st.popover(f"{number}  {keys.titles('sampler')[chosen]}", width="stretch"):
+    key, lineup = chooser.key("sampler"), keys.choice("sampler")
+    chosen = st.session_state.get(key) or lineup.parse(st.query_params.get(key, default))
+    with st.popover(f"{number}  {lineup.title(chosen)}", width="stretch"):
         sampler = sampler_controls(chooser, energy, default)
         return Lane(sampler, rule_controls(chooser, energy, sampler))
 
