@@ -18,7 +18,7 @@ from lflow import energies, samplers
 from lflow.papers import equal_gradients
 from lflow.papers.experiment import Job, Record
 from lflow.paths import pages_dir
-from lflow.spec import Parameter, parameters
+from lflow.spec import Declared, Parameter, parameters
 from lflow.ui.controls import readable
 from lflow.ui.convergence.controls import choose, key, named, spoken
 from lflow.ui.convergence.heat import Heat, draw
