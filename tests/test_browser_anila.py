@@ -32,7 +32,7 @@ def open_view(page: Page, url: str, view: str, **settings: Any) -> Lab:
     query = urlencode({f"anila_{name}": value for name, value in {"view": view, **settings}.items()})
     page.goto(f"{url}/anila?{query}")
     Lab(page).wait_until_run()
-    expect(page.get_by_role("radio", name=view)).to_be_checked(timeout=SLOW)
+    expect(page.get_by_role("radio", name=anila_keys.VIEW.title(view))).to_be_checked(timeout=SLOW)
     return Lab(page)
 
 
