@@ -177,7 +177,7 @@ def open_page(file: str, **query: str) -> AppTest:
 
 def test_a_race_that_no_trimming_helps_says_so() -> None:
     lanes = {f"race_{lane}_sampler": "SVGD" for lane in range(1, 5)}
-    energy = {"race_energy": "Bayesian logistic regression", "race_num_chains": "20000", "race_lanes": "4"}
+    energy = {"race_energy": "Logistic regression", "race_num_chains": "20000", "race_lanes": "4"}
     app = open_page("race.py", **lanes, **energy)
     assert "Take fewer particles" in app.error[0].value
     assert not [button for button in app.button if "instead" in button.label]

@@ -174,8 +174,8 @@ def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
 def _anila(variant: str, elementwise: bool, smooth: bool, **_: object) -> str:
     if variant == "paper" and elementwise:
         return (
-            "The step of each coordinate depends on the place and the term T ∂γ_i is left out: the law is not "
-            "the target's. Flanks get too much, modes too little."
+            "The step of each coordinate depends on the place, and the term that would correct for it is "
+            "left out: the law is not the target's. Flanks get too much, modes too little."
         )
     if variant == "paper" and smooth:
         return (
