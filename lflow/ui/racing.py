@@ -20,9 +20,9 @@ from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Scene
 from lflow.ui.program import LaneProgram, race_code
 from lflow.ui.request import Parts, Race, RaceSettings, Request, starting_points, steps_for
-from lflow.ui.scene import Track, distances, make_race_scene
+from lflow.ui.scene import make_race_scene
 from lflow.ui.store import Store
-from lflow.ui.truth import Truth, find_truth
+from lflow.ui.track import Track, track_of
 
 MOST_FRAMES = 120
 _ANILA = {
@@ -65,16 +65,10 @@ def run_race(race: Race, store: Store, report: Report | None = None) -> list[Tra
     requests = race.requests()
     names = labels([request.parts() for request in requests])
     counts, tracks = gradient_counts(race.settings), []
-    truth = _truth(race, requests[0].parts(), store)
     for lane, (request, label) in enumerate(zip(requests, names, strict=True)):
         result, _ = _run_lane(race, lane, request, store, _of_lane(report, lane, len(requests), label))
-        parts = request.parts()
-        known = truth
-        if parts.sampler.restricts_to:
-            known = Truth(truth.energy_grid, unknown=f"{label} keeps to {parts.sampler.restricts_to}")
-        away = store.get(f"away {lane_key(race, lane)}", lambda r=result, k=known: distances(r, k))  # type: ignore[misc]
-        frames = _frames(parts, result, counts)
-        tracks.append(Track(label, parts, result, frames, known, away))
+        frames = _frames(request.parts(), result, counts)
+        tracks.append(track_of(request, result, lane_key(race, lane), store, label, frames))
     return tracks
 
 
@@ -82,12 +76,6 @@ def _of_lane(report: Report | None, lane: int, lanes: int, label: str) -> Callab
     if report is None:
         return None
     return lambda step, steps: report((lane + step / steps) / lanes, label)
-
-
-def _truth(race: Race, parts: Parts, store: Store) -> Truth:
-    settings = race.settings
-    key = f"truth {race.energy} {settings.temperature} {settings.num_chains}"
-    return store.get(key, lambda: find_truth(parts.energy, settings.temperature, settings.num_chains))
 
 
 def lane_key(race: Race, lane: int) -> str:
