@@ -166,6 +166,30 @@ def test_the_shipped_lessons_are_lessons() -> None:
     assert addresses == set(page.PAGES)
 
 
+def test_a_way_to_a_page_of_views_opens_the_view_that_it_names() -> None:
+    led = {
+        way.label: way.query.get(f"{way.address}_view")
+        for lesson in LESSONS
+        for way in lesson.ways
+        if way.address in ("anila", "convergence")
+    }
+    assert led == {
+        "Cloud against flow": "flow",
+        "The whole curve": "bias",
+        "The last iterate": "last",
+        "The law of each variant": "law",
+        "Where ULA diverges": "edge",
+    }
+
+
+def test_conditions_that_are_not_derived_are_not_told() -> None:
+    """Of the step, only what the lesson's own sum shows; and AniLA is called as on every other page."""
+    words = " ".join(" ".join([lesson.look, lesson.answer, lesson.prompt]) for lesson in LESSONS)
+    assert "infty" not in words
+    assert "printed" not in words
+    assert "No rate is claimed here." in words
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_a_lesson_is_short_and_its_numbers_bear_it_out(lesson: Lesson) -> None:
     assert len(lesson.look.split()) <= 150
@@ -203,12 +227,12 @@ def test_numbers_are_those_of_the_cloud() -> None:
 
 def test_core_tail_and_modes_are_those_of_the_cloud() -> None:
     hole = BY_NAME["hole-at-the-mode"]
-    radius = np.linalg.norm(positions(hole, "printed"), axis=1)
+    radius = np.linalg.norm(positions(hole, "published"), axis=1)
     # |x|²/2 of a round Gaussian in the plane is exponential: its tenths lie at -log 0.9 and -log 0.1.
-    facts = seen(hole).facts["printed"]
+    facts = seen(hole).facts["published"]
     assert facts["core"] == pytest.approx((radius**2 / 2 < -math.log(0.9)).mean(), abs=0.005)
     assert facts["tail"] == pytest.approx((radius**2 / 2 > -math.log(0.1)).mean(), abs=0.01)
-    # The law r·e^(-r²/2)·r of the printed scheme leaves the core so much; four standard errors of 1,000.
+    # The law r·e^(-r²/2)·r of the published scheme leaves the core so much; four standard errors of 1,000.
     edge = math.sqrt(-2 * math.log(0.9))
     grid = (np.arange(20_000) + 0.5) * 8 / 20_000
     law = grid**2 * np.exp(-(grid**2) / 2)
