@@ -147,9 +147,10 @@ def test_the_program_of_a_race_gives_the_same_arrays_in_a_fresh_process(tmp_path
     where = {"PYTHONPATH": str(pages_dir().parent), "PATH": ""}
     subprocess.run([sys.executable, program], cwd=tmp_path, env=where, check=True, timeout=120)
     with np.load(tmp_path / f"{outcome.name}.npz") as arrays:
-        for label, result in outcome.results.items():
-            np.testing.assert_array_equal(arrays[f"{label} positions"], result.positions)
-            np.testing.assert_array_equal(arrays[f"{label} steps"], result.steps)
+        assert arrays["labels"].tolist() == list(outcome.results)
+        for number_, result in enumerate(outcome.results.values(), 1):
+            np.testing.assert_array_equal(arrays[f"{number_}_positions"], result.positions)
+            np.testing.assert_array_equal(arrays[f"{number_}_steps"], result.steps)
 
 
 def test_the_opening_is_what_the_race_gives_now() -> None:
@@ -163,6 +164,34 @@ def test_the_opening_is_what_the_race_gives_now() -> None:
         # Another processor may round otherwise, and chaos does the rest: a cloud's distance, not its points.
         assert row["distance"] == pytest.approx(shipped["distance"], rel=0.1)
     assert scene_file.read_bytes()[:4] == b"LFP1"
+
+
+def open_page(file: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(pages_dir() / file), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, [element.message for element in app.exception]
+    return app
+
+
+def test_a_race_that_no_trimming_helps_says_so() -> None:
+    lanes = {f"race_{lane}_sampler": "SVGD" for lane in range(1, 5)}
+    energy = {"race_energy": "Logistic regression", "race_num_chains": "20000", "race_lanes": "4"}
+    app = open_page("race.py", **lanes, **energy)
+    assert "Take fewer particles" in app.error[0].value
+    assert not [button for button in app.button if "instead" in button.label]
+
+
+@pytest.mark.parametrize("num_chains", [1, 1000, 20_000])
+@pytest.mark.parametrize("gradients", [2, 61, 300, 20_000])
+def test_frames_of_a_race_stay_within_what_is_sent(num_chains: int, gradients: int) -> None:
+    counts = racing.gradient_counts(RaceSettings(num_chains=num_chains, gradients=gradients)).tolist()
+    assert counts[0] == 0
+    assert counts[-1] == gradients
+    assert counts == sorted(set(counts))
+    assert len(counts) <= racing.MOST_FRAMES + 1
+    assert len(counts) * num_chains <= racing.MOST_POSITIONS + 2 * 20_000
 
 
 # Links
@@ -214,15 +243,6 @@ def test_lists_are_named_by_title_or_by_the_librarys_name() -> None:
     by_name = race_request({"2_sampler": "mala", "energy": "gaussian_mixture"})
     by_title = race_request({"2_sampler": "MALA", "energy": "Gaussian mixture"})
     assert by_name == by_title
-
-
-def open_page(file: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(pages_dir() / file), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, [element.message for element in app.exception]
-    return app
 
 
 def test_hidden_controls_are_not_drawn_and_keep_the_links_values() -> None:
