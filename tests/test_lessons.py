@@ -305,6 +305,15 @@ def test_a_sampler_that_keeps_to_a_box_has_no_target() -> None:
     assert {series.panel for series in runs.scene.metrics[0].series} == {1}
 
 
+@pytest.mark.parametrize(("name", "last"), [("what-flows", "the exact flow"), ("too-steep", "the picture")])
+def test_a_long_stretch_is_announced(name: str, last: str) -> None:
+    lesson, reports = BY_NAME[name], []
+    see(lesson.runs, lesson.with_flow, lambda share, said: reports.append((share, said)))
+    shares = [share for share, _ in reports]
+    assert shares == sorted(shares)
+    assert reports[-1][1].startswith(last)
+
+
 def test_another_seed_gives_other_numbers() -> None:
     lesson = BY_NAME["accept-step"]
     first, again, other = (compute(lesson, seed).facts["ula"]["variance"] for seed in (0, 0, 1))

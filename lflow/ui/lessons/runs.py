@@ -107,9 +107,10 @@ def see(runs: Runs, with_flow: bool, report: racing.Report) -> Seen:
         tracks.append(track)
         found[name] = facts(track, request.settings.temperature)
     if with_flow:
-        report(1.0, "the exact flow")
+        report(1.0, "the exact flow, without particles")
         (request,) = runs.values()
         return Seen(make_scene(tracks[0], _flow(request, tracks[0].result), interactive=False), found)
+    report(1.0, "the picture")
     return Seen(_scene(list(runs.values()), tracks, moments), found)
 
 
