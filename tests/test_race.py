@@ -14,16 +14,19 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from lflow import samplers
+from lflow.papers.experiment import key, read_parts
 from lflow.paths import pages_dir
-from lflow.ui import keys, racing
+from lflow.ui import keys, racing, study
 from lflow.ui.explain import number
 from lflow.ui.link import lab_request, race_request, request
 from lflow.ui.packing import pack
 from lflow.ui.presets import PRESETS, RACE_PRESETS
+from lflow.ui.race import seeds
 from lflow.ui.race.page import opening_files, words
 from lflow.ui.request import Lane, OverBudget, Race, RaceSettings, Request, as_json, steps_for
 from lflow.ui.store import Store
 from lflow.ui.theme import FAMILY_COLOURS, shades
+from lflow.ui.truth import Floor
 
 SMALL = {"num_chains": 40, "gradients": 60}
 
@@ -313,3 +316,31 @@ def test_a_race_by_hand() -> None:
     race = Race(as_json("gaussian"), (lane, lane), RaceSettings(num_chains=10, gradients=5))
     tracks = racing.run_race(race, Store(9))
     assert [track.label for track in tracks] == ["ULA (1)", "ULA (2)"]
+
+
+def test_seeds_end_where_the_race_ends_and_the_first_is_the_race_shown() -> None:
+    race = race_request({**SMALL, "gradients": 100, "num_chains": 200, "seed": 3, "same_noise": "false"})
+    store = Store(20)
+    rows = racing.table(race, racing.run_race(race, store), store)
+    for lane, row in enumerate(rows):
+        job = next(job for job in seeds.jobs(race) if job.config["lane"] == lane)
+        found = seeds.work(job.config)
+        assert job.config["settings"]["seed"] == 3
+        assert found["gradients"][-1] == race.settings.gradients
+        assert found["distances"][-1] == pytest.approx(row.distance)
+    assert len({str(job.config) for job in seeds.jobs(race)}) == 2 * seeds.SEEDS
+
+
+def test_the_shipped_seeds_are_those_of_the_opening() -> None:
+    shipped = read_parts(study.shipped_file(seeds.STUDY))
+    assert set(shipped) == {key(job.config) for job in seeds.jobs(race_request({}))}
+
+
+def test_seeds_are_told_apart_by_a_paired_test() -> None:
+    floor = Floor(0.1, 0.05, 0.15)
+    shift = {0: 0.3, 1: 0.1, 2: -0.2, 3: 0.05, 4: -0.1}  # a seed moves both lanes alike
+    near = seeds.Course("near", [1, 2], {seed: [1.0, 1 + by] for seed, by in shift.items()})
+    far = seeds.Course("far", [1, 2], {seed: [1.0, 1.05 + by + 0.001 * seed] for seed, by in shift.items()})
+    assert "near is nearer than far." in seeds.words([far, near], floor)
+    lost = far._replace(distances={seed + 4: values for seed, values in far.distances.items()})
+    assert "near cannot be told from far." in seeds.words([near, lost], floor)  # one seed in common

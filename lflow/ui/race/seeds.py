@@ -81,7 +81,9 @@ def work(config: Config) -> Findings:
 
 def section(race: Race, labels: Sequence[str]) -> None:
     """The expander: nothing runs until a reader opens it."""
-    opened = st.expander("Is it the seed? Five of them", key=f"{STUDY}-seeds", on_change="rerun")
+    opened = st.expander(
+        "Is it the seed? Five of them", expanded=True, key=f"{STUDY}-seeds", on_change="rerun"
+    )
     if opened.open:
         with opened:
             _show(race, labels)
