@@ -103,7 +103,7 @@ def see(runs: Runs, with_flow: bool, report: racing.Report) -> Seen:
         result = _simulate(request, taken, progress)
         frames = torch.searchsorted(result.steps, torch.tensor(taken))
         report((place + 1) / len(runs), f"{label} beside its target")
-        track = track_of(request, result, name, known, label, frames)
+        track = track_of(request, result, name, known, label if len(runs) > 1 else "", frames)
         tracks.append(track)
         found[name] = facts(track, request.settings.temperature)
     if with_flow:
