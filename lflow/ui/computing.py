@@ -14,17 +14,22 @@ QUIET = 0.7
 
 
 def progress(
-    notice: DeltaGenerator, key: str, on_stop: Callable[..., Any], *arguments: Any
+    notice: DeltaGenerator,
+    key: str,
+    on_stop: Callable[..., Any],
+    *arguments: Any,
+    quiet: float = QUIET,
 ) -> Callable[[float, str], None]:
     """A function that reports the share that is done and in words what is; Stop calls `on_stop(*arguments)`.
 
-    notice: an empty place. key: names the button.
+    notice: an empty place. key: names the button. quiet: seconds before the first report that is shown; fewer
+    where a report comes before a long stretch and not within it.
     """
     began = time.monotonic()
     bar: list[DeltaGenerator] = []
 
     def report(share: float, said: str) -> None:
-        if time.monotonic() - began < QUIET:
+        if time.monotonic() - began < quiet:
             return
         if not bar:
             with notice.container(horizontal=True, vertical_alignment="center"):
