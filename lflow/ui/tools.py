@@ -95,26 +95,33 @@ class PageState:
     def _new_seed(self) -> None:
         st.session_state[self.key("seed")] = (st.session_state.get(self.key("seed"), 0) + 1) % 2**31
 
-    def seed_and_tools(self) -> tuple[int, DeltaGenerator]:
-        """The seed, a new one, reset; and the place for the link, known once all controls are drawn."""
+    def seed_and_tools(self, has_seed: bool = True) -> tuple[int, DeltaGenerator]:
+        """The seed, a new one, reset; and the place for the link, known once all controls are drawn.
+
+        has_seed: false where a seed would change nothing, and is not drawn.
+        """
         with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
-            remember_default(self.prefix, self.key("seed"), SEED.default)
-            value = st.number_input(
-                "Seed",
-                int(SEED.low or 0),
-                int(SEED.high or 0),
-                SEED.default,
-                1,
-                key=self.key("seed"),
-                bind="query-params",
-                width=110,
-                help=SEED.help,
-            )
-            st.button("New seed", on_click=self._new_seed)
+            value = self._seed() if has_seed else SEED.default
             st.button("Reset", on_click=self._reset, help="Every control but the seed")
             with st.popover("Link"):
                 place = st.container()
         return int(value), place
+
+    def _seed(self) -> int:
+        remember_default(self.prefix, self.key("seed"), SEED.default)
+        value = st.number_input(
+            "Seed",
+            int(SEED.low or 0),
+            int(SEED.high or 0),
+            SEED.default,
+            1,
+            key=self.key("seed"),
+            bind="query-params",
+            width=110,
+            help=SEED.help,
+        )
+        st.button("New seed", on_click=self._new_seed)
+        return int(value)
 
     def show_link(self, place: DeltaGenerator) -> None:
         """The address of what is shown; for a class, one that hides controls."""
