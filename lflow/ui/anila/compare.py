@@ -14,6 +14,7 @@ from lflow.ui.anila import words_compare as compare
 from lflow.ui.anila.charts import Axes, Curve, Level, curves
 from lflow.ui.anila.runs import (
     BUDGETS,
+    CHAINS,
     COMPARED,
     EDGE_STEPS,
     Target,
@@ -65,7 +66,8 @@ def _show_bias(name: str, target: Target, b: float, gradients: int) -> None:
     sentences(said)
     _bias_table(read.at_threshold(rows, b), floor, b)
     st.caption(
-        f"{gradients:,} gradients a particle, 2,000 particles from 2·N(0, I). Each point with the best of "
+        f"{gradients:,} gradients a particle, {CHAINS:,} particles from 2·N(0, I). Each point with the "
+        "best of "
         f"{len(target.steps)} step sizes, chosen by a seed of its own; five other seeds, the band from the "
         "lowest "
         f"to the highest. {_about_distance(target)} The dotted line is b = {number(b)}, of the thresholds "
@@ -113,7 +115,7 @@ def _spread(found: read.Spread | None) -> str:
 
 def edge(seed: int) -> Picture:
     """The controls of "Where ULA diverges"; what it shows."""
-    b = float(controls.control(keys.EDGE_B, "Threshold b"))
+    b = float(controls.control(keys.EDGE_B, "Threshold b", "b"))
     start = float(controls.control(keys.START, "Start, standard deviation"))
     return lambda: _show_edge(b, start)
 
@@ -179,7 +181,7 @@ def _show_cost(name: str, target: Target, b: float) -> None:
     reached = {method: compare.reach(by_gradients, method, floor) for method in COMPARED}
     axes = Axes("gradients a particle (log)", f"{_distance(target)} (log)", BUDGETS)
     across = [Level("exact", floor.mean, floor.low, floor.high)]
-    said = compare.cost(name, b, shipped["ratios"][name], reached, "")
+    said = compare.cost(name, b, shipped["ratios"][name], reached)
     st.altair_chart(curves(lines, across, axes), alt=f"Distance over gradients. {' '.join(said)}")
     sentences(said)
     _cost_table(by_gradients[BUDGETS[-1]], shipped["ratios"][name], reached)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lflow import samplers
+from lflow.samplers.anila import VARIANTS
 from lflow.ui.theme import FAMILY_COLOURS, shades
 
 TITLES = {
@@ -41,14 +42,17 @@ _SHADES = {
 _TAMED = shades(["overdamped"] * 2)[1]
 
 
-def title(method: str) -> str:
-    """A method's name for people."""
+def title(method: str, smooth: bool = False) -> str:
+    """A method's name for people; smooth: with a γ that neither the paper nor its authors' code has."""
+    if smooth and method in VARIANTS:
+        return "Published step, smooth γ" if method == "paper" else f"{title(method)}, smooth γ"
     return TITLES[method] if method in TITLES else samplers.get_class(method).title
 
 
-def inline(method: str) -> str:
+def inline(method: str, smooth: bool = False) -> str:
     """The name within a sentence."""
-    return _IN_WORDS.get(method) or title(method)
+    name = _IN_WORDS.get(method) or title(method)
+    return f"{name} with a smooth γ" if smooth and method in VARIANTS else name
 
 
 def is_dark() -> bool:

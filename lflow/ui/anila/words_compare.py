@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lflow.papers.anila_edge import edge
 from lflow.ui.anila.read import BiasRow, EdgeRow, Spread, at_threshold, best_threshold
-from lflow.ui.anila.runs import BUDGETS
+from lflow.ui.anila.runs import BUDGETS, CHAINS
 from lflow.ui.anila.style import inline
 from lflow.ui.anila.words import WHERE, join, percent
 from lflow.ui.explain import number
@@ -26,7 +26,7 @@ def bias(name: str, rows: Sequence[BiasRow], b: float, floor: Spread) -> list[st
         return [f"On {WHERE[name]} ULA lost chains with every step tried: there is nothing to compare with."]
     variants = dict.fromkeys(row.method for row in rows if row.b is not None)
     best = [found for method in variants if (found := best_threshold(rows, method)) is not None]
-    return [_who_wins(name, ula, best, floor), _at_this_b(b, at, ula, floor), *_ends(rows, b)]
+    return [_who_wins(name, ula, best, floor), _at_this_b(b, at, ula, floor), *_ends([*at.values(), *best])]
 
 
 def _who_wins(name: str, ula: BiasRow, best: Sequence[BiasRow], floor: Spread) -> str:
@@ -37,10 +37,15 @@ def _who_wins(name: str, ula: BiasRow, best: Sequence[BiasRow], floor: Spread) -
         told = [f"{inline(row.method)} ({_found(row)} at b = {number(row.b or 0)})" for row in winners]
         verb = "beats" if len(told) == 1 else "beat"
         return f"**On {WHERE[name]} {join(told)} {verb} ULA** ({_found(ula)}) {gradients}."
-    as_exact = " That is as near as exact samples of this size are." if ula.w2.mean <= floor.high else ""
+    each = ", each with the step size and the threshold that suit it best, of those tried"
+    if ula.w2.mean <= floor.high:
+        return (
+            f"**On {WHERE[name]} no AniLA variant is seen to beat ULA {gradients}**{each}, and none could "
+            f"be: ULA ({_found(ula)}) is at the floor of {CHAINS:,} exact samples, {number(floor.mean)}."
+        )
     return (
-        f"**On {WHERE[name]} no AniLA variant beats ULA {gradients}**, each with the step size and the "
-        f"threshold that suit it best. ULA is {_found(ula)} from the target.{as_exact}"
+        f"**On {WHERE[name]} no AniLA variant is seen to beat ULA {gradients}**{each}. ULA is "
+        f"{_found(ula)} from the target."
     )
 
 
@@ -72,11 +77,16 @@ def _at_this_b(b: float, at: dict[str, BiasRow], ula: BiasRow, floor: Spread) ->
     )
 
 
-def _ends(rows: Sequence[BiasRow], b: float) -> list[str]:
-    ends = [f"{inline(row.method)} ({row.h:g})" for row in at_threshold(rows, b) if row.at_end]
+def _ends(rows: Sequence[BiasRow]) -> list[str]:
+    """Whose best step is an end of the grid, of the rows that the words above are about."""
+    ends = list(dict.fromkeys(_end(row) for row in rows if row.at_end))
     if not ends:
         return []
     return [f"The best step is an end of the steps tried, so a better one may lie beyond, for {join(ends)}."]
+
+
+def _end(row: BiasRow) -> str:
+    return f"{inline(row.method)} (h = {row.h:g}" + (")" if row.b is None else f" at b = {number(row.b)})")
 
 
 # Where ULA diverges
@@ -149,9 +159,7 @@ def reach(rows_by_gradients: dict[int, list[BiasRow]], method: str, floor: Sprea
     return None
 
 
-def cost(
-    name: str, b: float, ratios: dict[str, float], reached: dict[str, int | None], distance: str
-) -> list[str]:
+def cost(name: str, b: float, ratios: dict[str, float], reached: dict[str, int | None]) -> list[str]:
     """What a correction or an accept step costs, and whether it pays."""
     said = [
         f"On {WHERE[name]} the correction takes a Hessian-vector product: a step of "
@@ -174,4 +182,4 @@ def cost(
         f"At b = {number(b)}, first within twice the floor: {join(first)}, after {least:,} gradients."
         + (f" Not within {BUDGETS[-1]:,}: {join(never)}." if never else "")
     )
-    return [*said, distance] if distance else said
+    return said
