@@ -1,4 +1,4 @@
-"""Curves with bands on log axes, named where they end, over a floor: the charts of the page of convergence.
+"""Curves with bands on log axes, named where they end, over a floor: the charts of every page that has some.
 
 Knows curves, colours and the theme, and nothing of what they mean.
 """
@@ -13,19 +13,15 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from lflow import samplers
-from lflow.papers.dynamical_system_laws import WRONG
 from lflow.papers.figure import moved_apart
-from lflow.papers.stationary_bias import SAMPLERS
-from lflow.ui.theme import shades
 
-_DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
+"""Of the first of a family, and of those that share its hue."""
 INK = "currentColor"
 """The colour of the page's text: the charts are SVG, and follow a change of theme without a new run."""
 
-
 BAND = 2.0
-"""Standard errors: half the width of a band."""
+"""Standard errors: half the width of a band of errors."""
 
 
 class Look(NamedTuple):
@@ -36,29 +32,33 @@ class Look(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A line and its standard errors; nan where there is nothing. Of faint points nothing is claimed."""
+    """A line and its band; nan where there is nothing. Of faint points nothing is claimed."""
 
     name: str
     look: Look
     x: Sequence[float]
     y: Sequence[float]
-    error: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
     faint: Sequence[bool] = ()
+
+
+def with_errors(
+    name: str,
+    look: Look,
+    x: Sequence[float],
+    y: Sequence[float],
+    error: Sequence[float],
+    faint: Sequence[bool] = (),
+) -> Curve:
+    """The curve whose band is ± BAND standard errors."""
+    low, high = ([level + side * BAND * e for level, e in zip(y, error, strict=True)] for side in (-1, 1))
+    return Curve(name, look, x, y, low, high, faint)
 
 
 def theme_index() -> int:
     """0 on a light page, 1 on a dark one."""
     return int(st.context.theme.type == "dark")
-
-
-def looks() -> dict[str, Look]:
-    """Colour and dash of each sampler of the page, whichever of them are shown."""
-    families = ["midpoint" if name == WRONG else samplers.get_class(name).family for name in SAMPLERS]
-    pairs = shades(families)
-    return {
-        name: Look(pairs[place][theme_index()], _DASHES[families[:place].count(families[place])])
-        for place, name in enumerate(SAMPLERS)
-    }
 
 
 def decades(domain: tuple[float, float]) -> list[float]:
@@ -69,7 +69,10 @@ def decades(domain: tuple[float, float]) -> list[float]:
 
 
 class Axes(NamedTuple):
-    """Titles, domains and ticks of two log axes; `room` of the width, to the right, is for names."""
+    """Titles, domains and ticks of two log axes; `room` of the width, to the right, is for names.
+
+    x goes from left to right: it falls where its first end is the larger one.
+    """
 
     x_title: str
     y_title: str
@@ -135,11 +138,11 @@ def _rows(curve: Curve, domain: tuple[float, float]) -> list[tuple[Any, ...]]:
     rows, part = [], 0
     least, most = domain
     faints = curve.faint or [False] * len(curve.x)
-    for x, y, error, faint in zip(curve.x, curve.y, curve.error, faints, strict=True):
+    for x, y, below, above, faint in zip(curve.x, curve.y, curve.low, curve.high, faints, strict=True):
         if math.isnan(y) or faint:
             part += 1
         if least <= y <= most:
-            low, high = max(y - BAND * error, least), min(y + BAND * error, most)
+            low, high = max(below, least), min(above, most)
             rows.append((curve.name, x, y, low, high, faint, part))
     return rows
 

@@ -12,7 +12,7 @@ from lflow.ui.anila.clouds import Seen
 from lflow.ui.anila.read import LawFloor, LawRow
 from lflow.ui.anila.runs import FRAMES, LAW_CHAINS
 from lflow.ui.anila.style import inline, title
-from lflow.ui.explain import number
+from lflow.ui.explain import listed, number, percent
 
 WHERE = {
     "rings": "the four rings",
@@ -28,11 +28,6 @@ NEAR = {
 }
 
 
-def join(parts: Sequence[str]) -> str:
-    """A list as people say it."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 # The clouds
 
 
@@ -40,12 +35,12 @@ def clouds(name: str, b: float, seen: Mapping[str, Seen], calm: tuple[float, flo
     """What the clouds ended as. calm: the shares of e^f and of the published step's law where |∇U| ≤ b."""
     lost = [f"{title(method)} lost {each.lost:,} particles" for method, each in seen.items() if each.lost]
     if lost:
-        return [f"**{join(lost)}**: a step of this size is thrown outward where the gradient is steep."]
+        return [f"**{listed(lost)}**: a step of this size is thrown outward where the gradient is steep."]
     near = [f"{inline(m)} {percent(each.calm)}" for m, each in seen.items() if each.calm is not None]
     said = [
         f"Where the gradient is at most b = {number(b)} the step is taken in full. {percent(calm[0])} of "
         "e^f lie "
-        f"there, and {percent(calm[1])} of e^f·max(1, |∇f|/b). At the end of these runs: {join(near)}."
+        f"there, and {percent(calm[1])} of e^f·max(1, |∇f|/b). At the end of these runs: {listed(near)}."
     ]
     published, plain = seen["paper"], seen["ula"]
     if published.calm is not None and plain.calm is not None and calm[0] > 0:
@@ -58,7 +53,7 @@ def clouds(name: str, b: float, seen: Mapping[str, Seen], calm: tuple[float, flo
     if over:
         shares = " Most of it is the shares of the rings, which a short run leaves as it finds them."
         said.append(
-            f"Distance to e^f (sliced W2), over what as many exact samples reach: {join(over)}."
+            f"Distance to e^f (sliced W2), over what as many exact samples reach: {listed(over)}."
             + (shares if name == "rings" else "")
         )
     return said
@@ -96,7 +91,7 @@ def law(
     said = [_steepness(name, b, steep, any(row.smooth for row in rows))]
     lost = [inline(row.method, row.smooth) for row in rows if row.core is None]
     if lost:
-        said.append(f"Chains of {join(lost)} were lost at this step size.")
+        said.append(f"Chains of {listed(lost)} were lost at this step size.")
     kept = {row.method: row for row in rows if row.core is not None}
     if "paper" in kept:
         said.append(_published(name, kept["paper"], core_truth, floor))
@@ -177,7 +172,7 @@ def _corrected(rows: Sequence[LawRow], floor: LawFloor) -> str:
         else:
             said += " (off by the error of a finite step)"
         told.append(said)
-    return f"**Corrected**, KL to e^f: {join(told)}."
+    return f"**Corrected**, KL to e^f: {listed(told)}."
 
 
 def _about_the_floor(floor: LawFloor) -> str:
@@ -194,11 +189,6 @@ def settling(burn: int, frames: int, gap: int, waits: bool) -> str:
     if not waits:
         said += " For this h and b these are too few steps: the clouds are still on their way."
     return said
-
-
-def percent(share: float) -> str:
-    """A share in two digits."""
-    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 
 def measure_word(part: str) -> str:

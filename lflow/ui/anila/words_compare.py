@@ -9,8 +9,8 @@ from lflow.papers.anila_edge import edge
 from lflow.ui.anila.read import BiasRow, EdgeRow, Spread, at_threshold, best_threshold
 from lflow.ui.anila.runs import BUDGETS, CHAINS
 from lflow.ui.anila.style import inline
-from lflow.ui.anila.words import WHERE, join, percent
-from lflow.ui.explain import number
+from lflow.ui.anila.words import WHERE
+from lflow.ui.explain import listed, number, percent
 
 _STUDENT = 4.6  # the 99.5 % quantile of Student's t with 4 degrees of freedom, for five seeds
 
@@ -36,7 +36,7 @@ def _who_wins(name: str, ula: BiasRow, best: Sequence[BiasRow], floor: Spread) -
     if winners:
         told = [f"{inline(row.method)} ({_found(row)} at b = {number(row.b or 0)})" for row in winners]
         verb = "beats" if len(told) == 1 else "beat"
-        return f"**On {WHERE[name]} {join(told)} {verb} ULA** ({_found(ula)}) {gradients}."
+        return f"**On {WHERE[name]} {listed(told)} {verb} ULA** ({_found(ula)}) {gradients}."
     each = ", each with the step size and the threshold that suit it best, of those tried"
     if ula.w2.mean <= floor.high:
         return (
@@ -71,7 +71,7 @@ def _at_this_b(b: float, at: dict[str, BiasRow], ula: BiasRow, floor: Spread) ->
         else:
             told.append(f"{inline(row.method)} {number(row.w2.mean / ula.w2.mean)}")
     return (
-        f"At b = {number(b)}, distance over ULA's: {join(told)}. ULA itself is at "
+        f"At b = {number(b)}, distance over ULA's: {listed(told)}. ULA itself is at "
         f"{number(ula.w2.mean / floor.mean)} "
         "times the floor of exact samples."
     )
@@ -82,7 +82,9 @@ def _ends(rows: Sequence[BiasRow]) -> list[str]:
     ends = list(dict.fromkeys(_end(row) for row in rows if row.at_end))
     if not ends:
         return []
-    return [f"The best step is an end of the steps tried, so a better one may lie beyond, for {join(ends)}."]
+    return [
+        f"The best step is an end of the steps tried, so a better one may lie beyond, for {listed(ends)}."
+    ]
 
 
 def _end(row: BiasRow) -> str:
@@ -110,7 +112,7 @@ def diverging(rows: Sequence[EdgeRow], start: float, b: float) -> list[str]:
         said.append("As coded for Flowers the drift is not tamed, only the noise: it is lost as ULA is.")
     if keepers:
         said.append(
-            f"No chain is lost, at any of these steps, by {join([inline(each) for each in keepers])}."
+            f"No chain is lost, at any of these steps, by {listed([inline(each) for each in keepers])}."
         )
     said += _bias_of_the_tamed(at, keepers, b)
     return said
@@ -132,7 +134,7 @@ def _bias_of_the_tamed(at: dict[str, EdgeRow], keepers: Sequence[str], b: float)
         h = at[tamed[0][0]].sizes[-1]
         said.append(
             f"Stability is bought with bias: at h = {number(h)}, b = {number(b)}, E x² over the target's: "
-            f"{join(told)}."
+            f"{listed(told)}."
         )
     accept = at.get("metropolis")
     if accept and all(found is not None for found in accept.second):
@@ -179,7 +181,7 @@ def cost(name: str, b: float, ratios: dict[str, float], reached: dict[str, int |
     first = [inline(method) for method in soon if reached[method] == least]
     never = [inline(method) for method, found in reached.items() if found is None]
     said.append(
-        f"At b = {number(b)}, first within twice the floor: {join(first)}, after {least:,} gradients."
-        + (f" Not within {BUDGETS[-1]:,}: {join(never)}." if never else "")
+        f"At b = {number(b)}, first within twice the floor: {listed(first)}, after {least:,} gradients."
+        + (f" Not within {BUDGETS[-1]:,}: {listed(never)}." if never else "")
     )
     return said
