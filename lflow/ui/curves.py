@@ -127,7 +127,11 @@ def draw(
     ends = [(*_end(each, axes.y), each.name, each.look.colour) for each in curves]
     ends.append((axes.x[1], floor[1][-1], floor[2], INK))
     layers.append(_names(ends, axes, x, y))
-    return alt.layer(*layers).properties(height=axes.height).resolve_scale(color="independent")
+    return (
+        alt.layer(*layers)
+        .properties(height=axes.height)
+        .resolve_scale(color="independent", opacity="independent")
+    )
 
 
 _COLUMNS = ["name", "x", "y", "low", "high", "faint", "part"]
@@ -185,18 +189,20 @@ def _names(ends: Sequence[tuple[float, float, str, str]], axes: Axes, x: alt.X, 
     span = axes.x[1] / axes.x[0]
     place = axes.x[1] * span ** (0.022 / (1 - axes.room))
     rows = [
-        (place, low * math.exp(ratio * (height - over)), text, colour, x_end, y_end)
+        (place, low * math.exp(ratio * (height - over)), text, colour, x_end, y_end, x_end != axes.x[1])
         for (x_end, y_end, text, colour), height in zip(found, heights, strict=True)
     ]
-    table = pd.DataFrame(rows, columns=["x", "y", "text", "colour", "x_end", "y_end"])
+    table = pd.DataFrame(rows, columns=["x", "y", "text", "colour", "x_end", "y_end", "far"])
     base = alt.Chart(table)
-    # The tie has the line's colour; the name is in ink, which can be read on every ground.
+    # The tie has the line's colour; the name is in ink, which can be read on every ground. Of a line that
+    # ends early the tie is pale, so that nobody takes it for the line.
     ties = base.mark_rule(strokeWidth=1.4).encode(
         x.copy(deep=True),
         y.copy(deep=True),
         x2="x_end",
         y2="y_end",
         color=alt.Color("colour:N", legend=None, scale=None),
+        opacity=alt.Opacity("far:N", legend=None).scale(domain=[False, True], range=[1.0, 0.3]),
     )
     texts = base.mark_text(align="left", baseline="middle", dx=4, fontSize=12, color=INK)
     texts = texts.encode(x, y, text="text")

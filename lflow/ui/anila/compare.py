@@ -27,7 +27,7 @@ from lflow.ui.anila.runs import (
 from lflow.ui.anila.typeset import sentences, table
 from lflow.ui.anila.words import WHERE
 from lflow.ui.curves import Axes, Curve, decades, draw
-from lflow.ui.explain import number
+from lflow.ui.explain import number, percent
 from lflow.ui.study import collect
 
 Picture = Callable[[], None]
@@ -215,7 +215,7 @@ def _cost_table(
                 f"{ratios[row.method]:.2g}×",
                 "–" if most is None else f"{most:,}",
                 _spread(row.w2),
-                "–" if row.acceptance is None else f"{row.acceptance:.0%}",
+                "–" if row.acceptance is None else percent(row.acceptance),
             )
         )
     columns = ["gradients a step", "time a step over ULA's", "gradients to twice the floor"]
