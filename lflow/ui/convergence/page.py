@@ -66,7 +66,6 @@ def show(page: str) -> None:
 
 
 def _reset() -> None:
-    PAGE.forget_refusals()
     reset_view()
 
 
