@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from lflow.papers.anila_edge import edge
+from lflow.papers.experiment import is_lower
 from lflow.ui.anila.read import BiasRow, EdgeRow, Spread, at_threshold, best_threshold
 from lflow.ui.anila.runs import BUDGETS, CHAINS
 from lflow.ui.anila.style import inline
 from lflow.ui.anila.words import WHERE
 from lflow.ui.explain import listed, number, percent
-
-_STUDENT = 4.6  # the 99.5 % quantile of Student's t with 4 degrees of freedom, for five seeds
-
 
 # Bias and b
 
@@ -54,10 +51,7 @@ def _found(row: BiasRow) -> str:
 
 
 def _lower(one: Spread, other: Spread) -> bool:
-    """Whether it is lower with 99 % confidence, by the paired differences: the seeds are the same."""
-    differences = [a - b for a, b in zip(one.values, other.values, strict=True)]
-    error = statistics.stdev(differences) / len(differences) ** 0.5
-    return statistics.fmean(differences) + _STUDENT * error < 0
+    return is_lower(dict(enumerate(one.values)), dict(enumerate(other.values)))
 
 
 def _at_this_b(b: float, at: dict[str, BiasRow], ula: BiasRow, floor: Spread) -> str:
