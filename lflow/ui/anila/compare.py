@@ -31,7 +31,6 @@ from lflow.ui.explain import number, percent
 from lflow.ui.study import collect
 
 Picture = Callable[[], None]
-EXACT = "Exact samples"
 
 
 def _records(name: str, target: Target) -> tuple[list[Record], list[Record]]:
@@ -99,7 +98,7 @@ def _axes(
 
 
 def _across(axes: Axes, level: float) -> tuple[Sequence[float], Sequence[float], str]:
-    return axes.x, (level, level), EXACT
+    return axes.x, (level, level), "Exact"
 
 
 def _distance(target: Target) -> str:
@@ -122,7 +121,7 @@ def _bias_table(rows: Sequence[read.BiasRow], floor: read.Spread, b: float) -> N
         )
         for row in rows
     ]
-    found.append((EXACT, "–", _spread(floor), "1×"))
+    found.append(("Exact samples", "–", _spread(floor), "1×"))
     columns = ["best h", f"distance at b = {number(b)}", "over the floor"]
     table(columns, found, "Distances of every method at the threshold chosen.")
 
