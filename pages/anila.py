@@ -11,12 +11,12 @@ refused_in_link = controls.PAGE.follow_link(__file__)
 head, tools = st.columns([3, 2], vertical_alignment="bottom")
 head.title("AniLA")
 head.caption("What does a step that shrinks on steep slopes really sample?")
-with tools:
-    seed, link_place = controls.PAGE.seed_and_tools()
 if refused_in_link:
     st.warning("\n\n".join(plain(sentence) for sentence in refused_in_link))
 
 view = controls.choose_view()
+with tools:
+    seed, link_place = controls.PAGE.seed_and_tools(has_seed=view in anila.SEEDED)
 with st.container(key="picture-first-when-narrow"):
     column, picture = st.columns([1, 3.2], gap="medium")
 with column:

@@ -3,7 +3,6 @@
 The flux of a law is computed here from the steps as papers.md writes them, and not from lflow's laws.
 """
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -16,18 +15,15 @@ from scipy.integrate import quad
 from streamlit.testing.v1 import AppTest
 
 from lflow import energies, simulate
-from lflow.papers import anila_edge
+from lflow.papers import anila_edge, anila_laws
 from lflow.papers.anila_laws import PLACES, core, distance, mean_slope, steep_share, variant_law
-from lflow.papers.experiment import Record, key, read_parts
+from lflow.papers.experiment import Job, Record, key, read_parts
 from lflow.papers.line import LineLaw
 from lflow.paths import pages_dir
 from lflow.ui import link, racing, study
 from lflow.ui.anila import clouds as anila_clouds
 from lflow.ui.anila import cost as anila_cost
 from lflow.ui.anila import keys as anila_keys
-from lflow.ui.anila import read, words
-from lflow.ui.anila import words_compare as compare
-from lflow.ui.anila.charts import apart
 from lflow.ui.anila.law_chart import in_the_plane
 from lflow.ui.anila.runs import (
     BUDGETS,
@@ -37,7 +33,6 @@ from lflow.ui.anila.runs import (
     SHOWN,
     TARGETS,
     bias_name,
-    burn_in,
     edge_jobs,
     law_jobs,
     reported_jobs,
@@ -126,6 +121,15 @@ def test_a_long_run_of_the_published_step_has_its_law(part: str, h: float) -> No
     assert found["kl_own"] < 0.1 * found["kl_truth"]
 
 
+def test_of_laws_no_more_are_kept_than_a_few() -> None:
+    assert variant_law("line", "corrected", 0.3) is variant_law("line", "truth", 7.0, True)
+    for b in np.linspace(0.1, 9, 40):
+        variant_law("steep", "paper", float(b))
+    kept = anila_laws._law.cache_info()
+    assert kept.currsize == kept.maxsize <= 16
+    assert variant_law("line", "paper", 0.3).density.nbytes < 300_000
+
+
 def test_distances_tell_a_cloud_from_its_target() -> None:
     generator = torch.Generator().manual_seed(0)
     for part, place in PLACES.items():
@@ -195,9 +199,12 @@ def test_a_shipped_run_is_found_again(name: str) -> None:
     found, kept = work(job.config), known[key(job.config)].found
     assert found.keys() == kept.keys()
     for field, value in kept.items():
-        # Another processor rounds otherwise: single chains may end in another cell.
-        pair = (np.array(each, dtype=float) for each in (found[field], value))  # None is nan
-        np.testing.assert_allclose(*pair, rtol=0.02, atol=0.02, err_msg=field)
+        # Another processor rounds otherwise: a few of the 20,000 points may end in another cell.
+        pair = [np.array(each, dtype=float) for each in (found[field], value)]  # None is nan
+        if field == "histogram":
+            assert np.abs(pair[0] - pair[1]).mean() < 0.01 * pair[1].mean()
+        else:
+            np.testing.assert_allclose(*pair, rtol=0.03, err_msg=field)
 
 
 def test_the_clouds_are_those_that_the_page_opens_on() -> None:
@@ -226,85 +233,13 @@ def test_times_are_ratios_to_ula_of_every_method() -> None:
 
 
 def test_a_link_stands_for_the_clouds() -> None:
-    assert link.request("/anila?anila_view=The+law").key == anila_keys.clouds({}).key
+    assert link.request("/anila?anila_view=The+clouds").key == anila_keys.clouds({}).key
     race = link.request("/anila?anila_target=rings&anila_rings_b=0.5&anila_seed=3")
     assert [json.loads(lane.sampler).get("threshold") for lane in race.lanes] == [None, 0.5, 0.5, 0.5]
     assert race.settings.seed == 3
     for wrong in ("anila_target=donut", "anila_rings_b=-1", "anila_nothing=1"):
         with pytest.raises(ValueError, match=wrong.split("_")[1].split("=")[0]):
             link.request(f"/anila?{wrong}")
-
-
-# Words
-
-
-def law_row(method: str, kl: float = 0.2, own: float = 0.004) -> read.LawRow:
-    return read.LawRow(method, 1.8, 1.79, 0.11, 0.11, kl, own, [0.0] * 160)
-
-
-def test_words_of_the_law_follow_the_numbers() -> None:
-    rows = [law_row("ula", 0.004), law_row("paper"), law_row("metropolis", 0.005, 0.005)]
-    text = " ".join(words.law("gaussian", 0.5, 0.62, rows, 0.197, 0.004))
-    assert "above b = 0.5 in 62 % of the target" in text
-    assert "44 % too little" in text
-    assert "50 times nearer to its own law" in text
-    assert "0.005 (not told from e^f)" in text
-    calm = " ".join(words.law("gaussian", 40.0, 0.0, [law_row("paper", 0.004)], 0.197, 0.004))
-    assert "every variant is close to ULA" in calm
-    assert "not told from e^f here" in calm
-    lost = dataclasses.replace(law_row("flowers_code"), core=None, kl_truth=None, kl_own=None, histogram=None)
-    assert "the Flowers code were lost" in " ".join(words.law("quartic", 1, 0.5, [lost], 0.2, 0.004))
-
-
-def bias_row(method: str, b: float | None, level: float) -> read.BiasRow:
-    spread = read.Spread(tuple(level * (1 + 0.01 * seed) for seed in range(5)))
-    return read.BiasRow(method, b, 1000, 0.01, False, level, spread, None)
-
-
-def test_words_of_the_bias_follow_the_numbers() -> None:
-    floor = read.Spread((0.008, 0.009, 0.01, 0.011, 0.012))
-    ula = bias_row("ula", None, 0.02)
-    worse = compare.bias("rings", [ula, bias_row("paper", 2.0, 0.06)], 2.0, floor)
-    assert "no AniLA variant beats ULA at 1,000 gradients" in worse[0]
-    assert "as near as exact samples" not in worse[0]
-    assert "the published step 3." in worse[1]
-    better = compare.bias("rings", [ula, bias_row("paper", 2.0, 0.01)], 2.0, floor)
-    assert "the published step (0.0102 at b = 2) beats ULA" in better[0]
-    equal = [bias_row("ula", None, 0.01), bias_row("paper", 2.0, 0.01)]
-    assert "as near as exact samples" in compare.bias("rings", equal, 2.0, floor)[0]
-    lost = [dataclasses.replace(ula, w2=None, h=None)]
-    assert "ULA lost chains" in compare.bias("quartic", lost, 2.0, floor)[0]
-
-
-def test_words_of_the_losses_follow_the_numbers() -> None:
-    def row(method: str, lost: float, second: float) -> read.EdgeRow:
-        spreads = read.Spread((0.0,) * 5), read.Spread((lost,) * 5)
-        return read.EdgeRow(method, (0.1, 1.0), spreads, (read.Spread((second,) * 5),) * 2)
-
-    rows = [row("ula", 0.6, 1.0), row("paper", 0.0, 4.0), row("metropolis", 0.0, 1.02)]
-    text = " ".join(compare.diverging(rows, 2.0, 0.7))
-    assert "ULA loses 60 % of its chains at h = 1" in text
-    assert "by the published step and the step with an accept step" in text
-    assert "b = 0.7, E x² over the target's: the published step 4." in text
-    assert "off by at most 2 %" in text
-    assert "loses at most 10 %" in " ".join(compare.diverging([row("ula", 0.1, 1.0)], 2.0, 0.7))
-
-
-def test_how_long_a_cloud_takes_to_settle() -> None:
-    target = TARGETS["gaussian"]
-    assert burn_in(target, 0.05, 100.0) == (100, True)
-    assert burn_in(target, 0.05, 0.5)[0] > burn_in(target, 0.1, 0.5)[0]
-    steps, waits = burn_in(target, 1e-4, 0.01)
-    assert (steps, waits) == (3000, False)
-    assert "still on their way" in words.settling(steps, 10, 10, waits)
-
-
-def test_names_are_moved_apart_no_more_than_need_be() -> None:
-    assert apart([10, 100, 50], 15, 200) == [10, 100, 50]
-    found = apart([3, 1, 2, 150], 15, 200)
-    assert sorted(found)[:3] == pytest.approx([0, 15, 30])
-    assert found[1] < found[2] < found[0] < found[3] == 150
-    assert max(apart([199, 198, 200], 15, 200)) <= 200
 
 
 # The views
@@ -325,7 +260,7 @@ def said(app: AppTest) -> str:
 FIRST = {
     anila_keys.CLOUDS: "a hole at every mode",
     anila_keys.LAW: "**As published**, the mass within",
-    anila_keys.BIAS: "no AniLA variant beats ULA",
+    anila_keys.BIAS: "no AniLA variant is seen to beat ULA",
     anila_keys.EDGE: "**ULA loses 99 % of its chains at h = 0.2",
     anila_keys.COST: "takes a Hessian-vector product",
 }
@@ -340,12 +275,16 @@ def test_each_view_opens_without_computing(name: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(racing, "run_race", refuse)
     app = view(name)
     assert FIRST[name] in said(app)
-    assert [button.label for button in app.button] == ["New seed", "Reset"]
+    seeded = name in (anila_keys.CLOUDS, anila_keys.LAW)
+    assert [button.label for button in app.button] == [*["New seed"] * seeded, "Reset"]
+    assert [field.label for field in app.number_input].count("Seed") == seeded
 
 
 def test_on_the_rings_no_variant_beats_ula(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "run_job", None)
-    assert "On the four rings no AniLA variant beats ULA" in said(view(anila_keys.BIAS, target="rings"))
+    assert "On the four rings no AniLA variant is seen to beat ULA" in said(
+        view(anila_keys.BIAS, target="rings")
+    )
 
 
 def test_another_threshold_changes_the_words() -> None:
@@ -378,6 +317,51 @@ def test_the_losses_follow_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_clouds_that_are_lost_are_named() -> None:
     app = view(anila_keys.CLOUDS, target="quartic", quartic_h="1.0", spend="20")
     assert "**ULA lost" in said(app)
+
+
+def test_clouds_of_more_gradients_than_a_run_may_take_are_refused_in_a_sentence() -> None:
+    app = view(anila_keys.CLOUDS, spend="30000")
+    assert any("between 2 and 20,000" in warning.value for warning in app.warning)
+    assert FIRST[anila_keys.CLOUDS] in said(app)
+
+
+def test_clouds_that_are_over_the_budget_can_be_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lflow.ui.request.BUDGET", 500_000)
+    app = view(anila_keys.CLOUDS, spend="400")
+    assert "times what a page may compute" in app.error[0].value
+    trim = next(button for button in app.button if button.label.endswith("gradients instead"))
+    trim.click().run()
+    assert not app.error
+    assert int(app.number_input(key="anila_spend").value or 400) < 400
+
+
+def test_what_the_lanes_refuse_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise ValueError("the first step takes more")
+
+    monkeypatch.setattr(racing, "run_race", refuse)
+    app = view(anila_keys.CLOUDS, spend="40")
+    assert not app.exception
+    assert app.error[0].value.startswith("The first step takes more")
+
+
+def test_a_link_hides_b_and_h_of_every_target() -> None:
+    app = view(anila_keys.CLOUDS, hide="b,h", target="rings", rings_b="3")
+    assert not app.exception
+    assert not [field for field in app.number_input if field.label in ("Threshold b", "Step size h")]
+    assert "at most b = 3 " in said(app)
+
+
+def test_a_smooth_step_has_a_name_and_a_law_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = study.run_job
+    monkeypatch.setattr(study, "run_job", lambda work, job: whole(work, job._replace(config=short(job))))
+
+    def short(job: Job) -> dict[str, Any]:
+        return job.config | {"burn": 10, "gap": 10}
+
+    app = view(anila_keys.LAW, variants="as published", smooth="true", gaussian_b="0.77")
+    assert said(app).count("**Published step, smooth γ**") == 2
+    assert "**As published**, the mass" not in said(app)
 
 
 def test_a_mistake_in_a_link_is_named() -> None:

@@ -89,11 +89,13 @@ def test_views_and_targets_are_chosen_by_keyboard(server: Server, page: Page, pa
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     expect(page.get_by_role("radio", name=anila_keys.VIEW.title(anila_keys.BIAS))).to_be_checked(timeout=SLOW)
-    expect(page.get_by_text("On N(0,1) no AniLA variant beats ULA")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("On N(0,1) no AniLA variant is seen to beat ULA")).to_be_visible(timeout=SLOW)
     field(page, "target").focus()
     page.keyboard.type("rings")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("On the four rings no AniLA variant beats ULA")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("On the four rings no AniLA variant is seen to beat ULA")).to_be_visible(
+        timeout=SLOW
+    )
     assert page_errors == []
 
 

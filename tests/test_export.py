@@ -136,6 +136,8 @@ def test_an_address_that_sets_nothing_is_the_page_as_it_comes() -> None:
         (["lab_sampler=nope", "--out", "a.csv"], "sampler must be one of"),
         (["?lab_bogus=1", "--out", "a.csv"], "a link cannot set 'bogus' here"),
         (["http://127.0.0.1:8501/papers", "--out", "a.csv"], "this is not a link to a picture"),
+        (["/anila?anila_view=The+law", "--out", "a.gif"], "only the view 'The clouds' of the page AniLA"),
+        (["anila_view=cost", "--out", "a.csv"], "python -m lflow paper anila"),
         (["lab_energy=from_points", "--out", "a.csv"], "a link does not hold points of your own"),
         (["lab_num_steps=20000&lab_num_chains=50000", "--out", "a.csv"], "times what a page may compute"),
     ],

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lflow.ui.explain import percent
 from lflow.ui.lessons import page
-from lflow.ui.lessons.facts import FACTS, count, share
+from lflow.ui.lessons.facts import FACTS, count
 from lflow.ui.lessons.file import Lesson, read_folder, read_lesson
 from lflow.ui.lessons.runs import Seen, labels_of, moments_of, see, with_seed
 from lflow.ui.packing import pack
@@ -74,7 +75,7 @@ def test_reads_what_a_file_says() -> None:
     (way,) = lesson.ways
     assert (way.address, way.label, way.words) == ("particle-lab", "Halve it", "look again.")
     told = lesson.answer_with({"small": {"variance": 1.05}, "large": {"lost_share": 0.5}})
-    assert told == "The variance is 1.05, at $\\frac{1.5}{2}$ of $x_{k}$; lost are 50%."
+    assert told == "The variance is 1.05, at $\\frac{1.5}{2}$ of $x_{k}$; lost are 50 %."
 
 
 MALFORMED = {
@@ -339,11 +340,11 @@ def header(payload: bytes) -> dict[str, object]:
 
 
 def test_numbers_are_written_as_people_write_them() -> None:
-    assert [share(value) for value in (0.0, 0.024, 0.1, 0.356, math.nan)] == [
-        "0%",
-        "2.4%",
-        "10%",
-        "36%",
+    assert [percent(value) for value in (0.0, 0.024, 0.1, 0.356, math.nan)] == [
+        "0 %",
+        "2.4 %",
+        "10 %",
+        "36 %",
         "not finite",
     ]
     assert [count(value) for value in (1200.0, math.inf)] == ["1,200", "never"]

@@ -1,4 +1,4 @@
-"""Curves with bands on log axes, named where they end, over a floor: the charts of the page of convergence.
+"""Curves with bands on log axes, named where they end, over a floor: the charts of every page that has some.
 
 Knows curves, colours and the theme, and nothing of what they mean.
 """
@@ -13,19 +13,15 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from lflow import samplers
-from lflow.papers.dynamical_system_laws import WRONG
 from lflow.papers.figure import moved_apart
-from lflow.papers.stationary_bias import SAMPLERS
-from lflow.ui.theme import shades
 
-_DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
+"""Of the first of a family, and of those that share its hue."""
 INK = "currentColor"
 """The colour of the page's text: the charts are SVG, and follow a change of theme without a new run."""
 
-
 BAND = 2.0
-"""Standard errors: half the width of a band."""
+"""Standard errors: half the width of a band of errors."""
 
 
 class Look(NamedTuple):
@@ -36,29 +32,33 @@ class Look(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A line and its standard errors; nan where there is nothing. Of faint points nothing is claimed."""
+    """A line and its band; nan where there is nothing. Of faint points nothing is claimed."""
 
     name: str
     look: Look
     x: Sequence[float]
     y: Sequence[float]
-    error: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
     faint: Sequence[bool] = ()
+
+
+def with_errors(
+    name: str,
+    look: Look,
+    x: Sequence[float],
+    y: Sequence[float],
+    error: Sequence[float],
+    faint: Sequence[bool] = (),
+) -> Curve:
+    """The curve whose band is ± BAND standard errors."""
+    low, high = ([level + side * BAND * e for level, e in zip(y, error, strict=True)] for side in (-1, 1))
+    return Curve(name, look, x, y, low, high, faint)
 
 
 def theme_index() -> int:
     """0 on a light page, 1 on a dark one."""
     return int(st.context.theme.type == "dark")
-
-
-def looks() -> dict[str, Look]:
-    """Colour and dash of each sampler of the page, whichever of them are shown."""
-    families = ["midpoint" if name == WRONG else samplers.get_class(name).family for name in SAMPLERS]
-    pairs = shades(families)
-    return {
-        name: Look(pairs[place][theme_index()], _DASHES[families[:place].count(families[place])])
-        for place, name in enumerate(SAMPLERS)
-    }
 
 
 def decades(domain: tuple[float, float]) -> list[float]:
@@ -69,7 +69,10 @@ def decades(domain: tuple[float, float]) -> list[float]:
 
 
 class Axes(NamedTuple):
-    """Titles, domains and ticks of two log axes; `room` of the width, to the right, is for names."""
+    """Titles, domains and ticks of two log axes; `room` of the width, to the right, is for names.
+
+    x goes from left to right: it falls where its first end is the larger one.
+    """
 
     x_title: str
     y_title: str
@@ -124,7 +127,11 @@ def draw(
     ends = [(*_end(each, axes.y), each.name, each.look.colour) for each in curves]
     ends.append((axes.x[1], floor[1][-1], floor[2], INK))
     layers.append(_names(ends, axes, x, y))
-    return alt.layer(*layers).properties(height=axes.height).resolve_scale(color="independent")
+    return (
+        alt.layer(*layers)
+        .properties(height=axes.height)
+        .resolve_scale(color="independent", opacity="independent")
+    )
 
 
 _COLUMNS = ["name", "x", "y", "low", "high", "faint", "part"]
@@ -135,11 +142,11 @@ def _rows(curve: Curve, domain: tuple[float, float]) -> list[tuple[Any, ...]]:
     rows, part = [], 0
     least, most = domain
     faints = curve.faint or [False] * len(curve.x)
-    for x, y, error, faint in zip(curve.x, curve.y, curve.error, faints, strict=True):
+    for x, y, below, above, faint in zip(curve.x, curve.y, curve.low, curve.high, faints, strict=True):
         if math.isnan(y) or faint:
             part += 1
         if least <= y <= most:
-            low, high = max(y - BAND * error, least), min(y + BAND * error, most)
+            low, high = max(below, least), min(above, most)
             rows.append((curve.name, x, y, low, high, faint, part))
     return rows
 
@@ -182,18 +189,20 @@ def _names(ends: Sequence[tuple[float, float, str, str]], axes: Axes, x: alt.X, 
     span = axes.x[1] / axes.x[0]
     place = axes.x[1] * span ** (0.022 / (1 - axes.room))
     rows = [
-        (place, low * math.exp(ratio * (height - over)), text, colour, x_end, y_end)
+        (place, low * math.exp(ratio * (height - over)), text, colour, x_end, y_end, x_end != axes.x[1])
         for (x_end, y_end, text, colour), height in zip(found, heights, strict=True)
     ]
-    table = pd.DataFrame(rows, columns=["x", "y", "text", "colour", "x_end", "y_end"])
+    table = pd.DataFrame(rows, columns=["x", "y", "text", "colour", "x_end", "y_end", "far"])
     base = alt.Chart(table)
-    # The tie has the line's colour; the name is in ink, which can be read on every ground.
+    # The tie has the line's colour; the name is in ink, which can be read on every ground. Of a line that
+    # ends early the tie is pale, so that nobody takes it for the line.
     ties = base.mark_rule(strokeWidth=1.4).encode(
         x.copy(deep=True),
         y.copy(deep=True),
         x2="x_end",
         y2="y_end",
         color=alt.Color("colour:N", legend=None, scale=None),
+        opacity=alt.Opacity("far:N", legend=None).scale(domain=[False, True], range=[1.0, 0.3]),
     )
     texts = base.mark_text(align="left", baseline="middle", dx=4, fontSize=12, color=INK)
     texts = texts.encode(x, y, text="text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from lflow.loop import Result
 from lflow.ui.request import Cloud, Parts, stability_edge
@@ -16,6 +17,18 @@ def number(value: float) -> str:
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
     return f"{value:,.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """A share in two digits."""
+    if not math.isfinite(share):
+        return number(share)
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a sentence names them."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 _FEW = 100  # particles, below which nothing is said of how close a cloud is

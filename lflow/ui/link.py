@@ -66,8 +66,14 @@ def race_request(settings: Mapping[str, Any]) -> Race:
 
 
 def anila_request(settings: Mapping[str, Any]) -> Race:
-    """The clouds that the page AniLA shows at these settings."""
-    return anila_keys.clouds(settled(settings, anila_keys.known_keys()))
+    """The clouds that the page AniLA shows at these settings; ValueError where it shows another view."""
+    values, view = settled(settings, anila_keys.known_keys()), anila_keys.VIEW
+    if _get(values, view) != anila_keys.CLOUDS:
+        raise ValueError(
+            f"only the view {view.title(anila_keys.CLOUDS)!r} of the page AniLA is a film, and this link "
+            f"shows {view.title(_get(values, view))!r}: for its numbers, python -m lflow paper anila"
+        )
+    return anila_keys.clouds(values)
 
 
 REQUESTS: dict[str, Callable[[Mapping[str, Any]], Request | Race]] = {

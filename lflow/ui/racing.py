@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lflow.loop import Result, simulate
 from lflow.noise import Noise
+from lflow.ui import names
 from lflow.ui.explain import number
 from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Scene
@@ -27,13 +28,6 @@ from lflow.ui.track import Track, track_of
 MOST_FRAMES, LEAST_FRAMES = 120, 30
 MOST_POSITIONS = 750_000
 """Particles × frames of a lane: four lanes of them are 12 MB on the wire."""
-_ANILA = {
-    "paper": "AniLA, as published",
-    "toy_code": "AniLA, toy code",
-    "flowers_code": "AniLA, Flowers code",
-    "corrected": "AniLA, corrected",
-    "metropolis": "AniLA, accept step",
-}
 Report = Callable[[float, str], None]
 
 
@@ -158,7 +152,7 @@ def labels(lanes: Sequence[Parts]) -> list[str]:
 
 def _sampler_label(parts: Parts) -> str:
     if parts.sampler.name == "anila":
-        return _ANILA[str(parts.sampler.config()["variant"])]
+        return f"{parts.sampler.title}, {names.ANILA[str(parts.sampler.config()['variant'])]}"
     return parts.sampler.title
 
 

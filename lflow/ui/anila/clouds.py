@@ -21,7 +21,7 @@ from lflow.papers.anila_laws import RADII, RANGE
 from lflow.paths import assets_dir
 from lflow.ui import racing
 from lflow.ui.anila import style
-from lflow.ui.anila.keys import ENERGIES, METHODS, PREFIX, TARGET, clouds, threshold
+from lflow.ui.anila.keys import ENERGIES, METHODS, PREFIX, SPEND, TARGET, clouds, threshold
 from lflow.ui.anila.law_chart import Laws, along_a_line, in_the_plane
 from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Panel, pack
@@ -152,11 +152,18 @@ def play(asked: Race, name: str, b: float) -> dict[str, Seen]:
                 kept, lambda: _compute(asked, name, b, store, STAGE.progress(notice, asked.key))
             )
         except OverBudget as error:
+            STAGE.over_budget(error, f"{PREFIX}_{SPEND.name}", lambda few: _play_short(asked, name, b, few))
+            return {}
+        except ValueError as error:
             STAGE.refused(error)
             return {}
     notice.empty()
     STAGE.play(payload)
     return seen
+
+
+def _play_short(asked: Race, name: str, b: float, gradients: int) -> None:
+    play(replace(asked, settings=replace(asked.settings, gradients=gradients)), name, b)
 
 
 def histograms(seen: Mapping[str, Seen]) -> dict[str, Any]:

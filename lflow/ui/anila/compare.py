@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import streamlit as st
@@ -11,9 +12,9 @@ from lflow.samplers.anila import VARIANTS
 from lflow.ui.anila import controls, edge_chart, keys, read, style
 from lflow.ui.anila import cost as anila_cost
 from lflow.ui.anila import words_compare as compare
-from lflow.ui.anila.charts import Axes, Curve, Level, curves
 from lflow.ui.anila.runs import (
     BUDGETS,
+    CHAINS,
     COMPARED,
     EDGE_STEPS,
     Target,
@@ -25,7 +26,8 @@ from lflow.ui.anila.runs import (
 )
 from lflow.ui.anila.typeset import sentences, table
 from lflow.ui.anila.words import WHERE
-from lflow.ui.explain import number
+from lflow.ui.curves import Axes, Curve, decades, draw
+from lflow.ui.explain import number, percent
 from lflow.ui.study import collect
 
 Picture = Callable[[], None]
@@ -48,38 +50,55 @@ def bias(seed: int) -> Picture:
 def _show_bias(name: str, target: Target, b: float, gradients: int) -> None:
     tuned, reported = _records(name, target)
     rows, floor = read.bias_rows(tuned, reported, gradients), read.floor(reported)
-    lines = [_over_b([row for row in rows if row.method == method]) for method in VARIANTS]
-    across = [
-        Level(r.method, r.w2.mean, r.w2.low, r.w2.high) for r in rows if r.method in ("ula", "mala") and r.w2
+    # From the largest threshold, where every variant is ULA, to the smallest.
+    falling = sorted(target.thresholds, reverse=True)
+    lines = [_over_b(rows, method, falling) for method in VARIANTS]
+    ends = (falling[0], falling[-1])
+    lines += [
+        _curve(row.method, ends, [row.w2, row.w2]) for row in rows if row.method in ("ula", "mala") and row.w2
     ]
-    across.append(Level("exact", floor.mean, floor.low, floor.high))
-    axes = Axes(
-        "threshold b (log, falling)",
-        f"{_distance(target)} (log)",
-        target.thresholds,
-        falling=True,
-        cursor=b,
-    )
+    axes = _axes("threshold b (log, falling)", f"{_distance(target)} (log)", falling, lines, floor.low)
     said = compare.bias(name, rows, b, floor)
-    st.altair_chart(curves(lines, across, axes), alt=f"Distance to {WHERE[name]} over b. {' '.join(said)}")
+    chart = draw(axes, lines, _across(axes, floor.mean), [([b, b], axes.y)])
+    st.altair_chart(chart, alt=f"Distance to {WHERE[name]} over b. {' '.join(said)}")
     sentences(said)
     _bias_table(read.at_threshold(rows, b), floor, b)
     st.caption(
-        f"{gradients:,} gradients a particle, 2,000 particles from 2·N(0, I). Each point with the best of "
+        f"{gradients:,} gradients a particle, {CHAINS:,} particles from 2·N(0, I). Each point with the "
+        "best of "
         f"{len(target.steps)} step sizes, chosen by a seed of its own; five other seeds, the band from the "
         "lowest "
-        f"to the highest. {_about_distance(target)} The dotted line is b = {number(b)}, of the thresholds "
+        f"to the highest. {_about_distance(target)} The upright line is b = {number(b)}, of the thresholds "
         "that ran "
         "the nearest to yours."
     )
 
 
-def _over_b(rows: Sequence[read.BiasRow]) -> Curve:
-    found = [row.w2 for row in rows]
-    means, lows, highs = (
-        [None if w is None else getattr(w, n) for w in found] for n in ("mean", "low", "high")
+def _over_b(rows: Sequence[read.BiasRow], method: str, thresholds: Sequence[float]) -> Curve:
+    found = {row.b: row.w2 for row in rows if row.method == method}
+    return _curve(method, thresholds, [found.get(b) for b in thresholds])
+
+
+def _curve(method: str, x: Sequence[float], found: Sequence[read.Spread | None]) -> Curve:
+    """The means of the seeds, and a band from the lowest to the highest."""
+    y, low, high = (
+        [math.nan if each is None else getattr(each, name) for each in found]
+        for name in ("mean", "low", "high")
     )
-    return Curve(rows[0].method if rows else "paper", [row.b or 0.0 for row in rows], means, lows, highs)
+    return Curve(style.title(method), style.look(method), x, y, low, high)
+
+
+def _axes(
+    x: str, y: str, ticks: Sequence[float], lines: Sequence[Curve], least: float, height: int = 380
+) -> Axes:
+    """Axes that all lines fit in, down to `least` at the least."""
+    seen = [value for line in lines for value in (*line.low, *line.high) if not math.isnan(value)]
+    span = (0.8 * min([least, *seen]), 1.25 * max([least, *seen]))
+    return Axes(x, y, (ticks[0], ticks[-1]), span, ticks, decades(span), height=height)
+
+
+def _across(axes: Axes, level: float) -> tuple[Sequence[float], Sequence[float], str]:
+    return axes.x, (level, level), "Exact"
 
 
 def _distance(target: Target) -> str:
@@ -102,7 +121,7 @@ def _bias_table(rows: Sequence[read.BiasRow], floor: read.Spread, b: float) -> N
         )
         for row in rows
     ]
-    found.append((style.title("exact"), "–", _spread(floor), "1×"))
+    found.append(("Exact samples", "–", _spread(floor), "1×"))
     columns = ["best h", f"distance at b = {number(b)}", "over the floor"]
     table(columns, found, "Distances of every method at the threshold chosen.")
 
@@ -113,7 +132,7 @@ def _spread(found: read.Spread | None) -> str:
 
 def edge(seed: int) -> Picture:
     """The controls of "Where ULA diverges"; what it shows."""
-    b = float(controls.control(keys.EDGE_B, "Threshold b"))
+    b = float(controls.control(keys.EDGE_B, "Threshold b", "b"))
     start = float(controls.control(keys.START, "Start, standard deviation"))
     return lambda: _show_edge(b, start)
 
@@ -125,16 +144,9 @@ def _show_edge(b: float, start: float) -> None:
     st.markdown(f"**Share of chains lost** :small[on U = x⁴, within {EDGE_STEPS} steps]")
     st.altair_chart(edge_chart.strips(rows), alt=edge_chart.words(rows))
     st.markdown("**How right the others are** :small[E x² over the target's, of the chains that are left]")
-    found = [_second(row) for row in rows]
-    high = max((value for line in found for value in line.high if value is not None), default=1.0)
-    axes = Axes(
-        "step size h (log)",
-        "E x² over the target's (log)",
-        rows[0].sizes,
-        most=max(high * 1.2, 2.0),
-        height=300,
-    )
-    st.altair_chart(curves(found, [Level("exact", 1.0, 1.0, 1.0)], axes), alt=_second_in_words(found))
+    found = [_curve(row.method, row.sizes, row.second) for row in rows]
+    axes = _axes("step size h (log)", "E x² over the target's (log)", rows[0].sizes, found, 1.0, height=300)
+    st.altair_chart(draw(axes, found, _across(axes, 1.0)), alt=_second_in_words(rows))
     sentences(compare.diverging(rows, start, b))
     st.caption(
         "100 chains a step size and seed, five seeds; bands from the lowest to the highest. A chain is "
@@ -145,20 +157,12 @@ def _show_edge(b: float, start: float) -> None:
     )
 
 
-def _second(row: read.EdgeRow) -> Curve:
-    means, lows, highs = (
-        [None if found is None else getattr(found, name) for found in row.second]
-        for name in ("mean", "low", "high")
-    )
-    return Curve(row.method, row.sizes, means, lows, highs)
-
-
-def _second_in_words(lines: Sequence[Curve]) -> str:
-    told = [
-        f"{style.title(line.method)} {number(line.rows[-1]['y'])} at h = {line.rows[-1]['x']:g}"
-        for line in lines
-        if line.rows
-    ]
+def _second_in_words(rows: Sequence[read.EdgeRow]) -> str:
+    told = []
+    for row in rows:
+        kept = [(h, second) for h, second in zip(row.sizes, row.second, strict=True) if second]
+        if kept:
+            told.append(f"{style.title(row.method)} {number(kept[-1][1].mean)} at h = {kept[-1][0]:g}")
     return f"E x² over the target's, at the largest step at which chains are left: {'; '.join(told)}."
 
 
@@ -177,10 +181,10 @@ def _show_cost(name: str, target: Target, b: float) -> None:
     }
     lines = [_over_gradients(by_gradients, method) for method in COMPARED]
     reached = {method: compare.reach(by_gradients, method, floor) for method in COMPARED}
-    axes = Axes("gradients a particle (log)", f"{_distance(target)} (log)", BUDGETS)
-    across = [Level("exact", floor.mean, floor.low, floor.high)]
-    said = compare.cost(name, b, shipped["ratios"][name], reached, "")
-    st.altair_chart(curves(lines, across, axes), alt=f"Distance over gradients. {' '.join(said)}")
+    axes = _axes("gradients a particle (log)", f"{_distance(target)} (log)", BUDGETS, lines, floor.low)
+    said = compare.cost(name, b, shipped["ratios"][name], reached)
+    chart = draw(axes, lines, _across(axes, floor.mean))
+    st.altair_chart(chart, alt=f"Distance over gradients. {' '.join(said)}")
     sentences(said)
     _cost_table(by_gradients[BUDGETS[-1]], shipped["ratios"][name], reached)
     st.caption(
@@ -194,10 +198,7 @@ def _show_cost(name: str, target: Target, b: float) -> None:
 
 def _over_gradients(by_gradients: dict[int, list[read.BiasRow]], method: str) -> Curve:
     found = [next((r.w2 for r in rows if r.method == method), None) for rows in by_gradients.values()]
-    means, lows, highs = (
-        [None if w is None else getattr(w, n) for w in found] for n in ("mean", "low", "high")
-    )
-    return Curve(method, list(by_gradients), means, lows, highs)
+    return _curve(method, list(by_gradients), found)
 
 
 def _cost_table(
@@ -213,7 +214,7 @@ def _cost_table(
                 f"{ratios[row.method]:.2g}×",
                 "–" if most is None else f"{most:,}",
                 _spread(row.w2),
-                "–" if row.acceptance is None else f"{row.acceptance:.0%}",
+                "–" if row.acceptance is None else percent(row.acceptance),
             )
         )
     columns = ["gradients a step", "time a step over ULA's", "gradients to twice the floor"]

@@ -11,7 +11,8 @@ from lflow.ui.anila.runs import TARGETS, Target
 from lflow.ui.controls import parameter_control, view_control
 from lflow.ui.tools import PageState
 
-PAGE = PageState(PREFIX, keys.known_keys, lambda: None, ("view", "target", "variants", "smooth", "gradients"))
+GROUPS = ("view", "target", "b", "h", "spend", "variants", "smooth", "gradients", "start")
+PAGE = PageState(PREFIX, keys.known_keys, lambda: None, GROUPS)
 
 
 def choose_view() -> str:
@@ -27,14 +28,14 @@ def choose_target() -> tuple[str, Target]:
 
 def choose_threshold(name: str) -> float:
     """The threshold b of a target."""
-    return float(control(keys.threshold(name), "Threshold b"))
+    return float(control(keys.threshold(name), "Threshold b", "b"))
 
 
 def choose_step_size(name: str) -> float:
     """The step size h of a target."""
-    return float(control(keys.step_size(name), "Step size h"))
+    return float(control(keys.step_size(name), "Step size h", "h"))
 
 
-def control(parameter: Parameter, label: str) -> Any:
-    """The widget of one declared parameter of the page."""
-    return parameter_control(PREFIX, PAGE.key(parameter.name), parameter, label)
+def control(parameter: Parameter, label: str, group: str = "") -> Any:
+    """The widget of one declared parameter of the page, unless the link hides it or its group."""
+    return parameter_control(PREFIX, PAGE.key(parameter.name), parameter, label, group=group)

@@ -13,7 +13,7 @@ from typing import Any
 from lflow.spec import Parameter, parameters
 from lflow.ui.anila.runs import BUDGETS, EDGE_START, EDGE_THRESHOLD, SHOWN, TARGETS
 from lflow.ui.keys import HIDE, VERSION
-from lflow.ui.request import Lane, Race, RaceSettings, as_json
+from lflow.ui.request import Lane, Race, RaceSettings, Settings, as_json
 
 PREFIX = "anila"
 CLOUDS, LAW, BIAS, EDGE, COST = "clouds", "law", "bias", "edge", "cost"
@@ -38,7 +38,11 @@ SMOOTH = Parameter("smooth", False, help="γ = 1/√(1 + |∇U|²/b²), which ha
 GRADIENTS = Parameter(
     "gradients", str(BUDGETS[-1]), choices=tuple(map(str, BUDGETS)), help="what each particle may spend"
 )
-SPEND = replace(next(p for p in parameters(RaceSettings) if p.name == "gradients"), name="spend")
+_STEPS = next(p for p in parameters(Settings) if p.name == "num_steps")
+# A step of ULA takes one gradient: more gradients than a run may have steps are of no use to it.
+SPEND = replace(
+    next(p for p in parameters(RaceSettings) if p.name == "gradients"), name="spend", high=_STEPS.high
+)
 SEED = next(p for p in parameters(RaceSettings) if p.name == "seed")
 EDGE_B = Parameter(
     "edge_b",

@@ -17,7 +17,7 @@ from lflow.ui import study, take
 from lflow.ui.anila import clouds as anila_clouds
 from lflow.ui.anila import compare, controls, keys, read, style, words
 from lflow.ui.anila import cost as anila_cost
-from lflow.ui.anila.law_chart import PUBLISHED, along_a_line, panels
+from lflow.ui.anila.law_chart import PUBLISHED, SMOOTH, along_a_line, panels
 from lflow.ui.anila.runs import (
     EDGE_START,
     EDGE_THRESHOLD,
@@ -77,7 +77,7 @@ def _show_law(
     laws = along_a_line(target.part, b, smooth, methods)
     drawn = panels(laws, {row.method: _in_pairs(row.histogram) for row in rows})
     notes = {row.method: _close(row) for row in rows}
-    densities(drawn, notes)
+    densities(drawn, notes, smooth)
     truth = variant_law(target.part, "truth", 1.0)
     near, floor = truth.mass(lambda x: core(x, target.part)), read.law_floor(target.part)
     sentences(words.law(name, b, steep_share(target.part, b), rows, near, floor))
@@ -87,7 +87,7 @@ def _show_law(
     st.caption(words.settling(burn, FRAMES, gap, waits))
 
 
-def densities(drawn: Mapping[str, Any], notes: Mapping[str, str]) -> None:
+def densities(drawn: Mapping[str, Any], notes: Mapping[str, str], smooth: bool = False) -> None:
     """The charts in rows of three (of two, where there are four), each under its name and a note."""
     methods = list(drawn)
     wide = 2 if len(methods) == 4 else 3
@@ -95,8 +95,9 @@ def densities(drawn: Mapping[str, Any], notes: Mapping[str, str]) -> None:
         columns = st.columns(wide, gap="medium")
         for column, method in zip(columns, methods[start : start + wide], strict=False):
             with column:
-                st.markdown(f"**{style.title(method)}**  \n:small[{notes[method]}]")
-                alt = f"Density that {style.inline(method)} sampled, under e^f and {PUBLISHED}."
+                st.markdown(f"**{style.title(method, smooth)}**  \n:small[{notes[method]}]")
+                under = f"under e^f and {SMOOTH if smooth else PUBLISHED}"
+                alt = f"Density that {style.inline(method, smooth)} sampled, {under}."
                 st.altair_chart(drawn[method], alt=f"{alt} {notes[method]}")
 
 
@@ -112,11 +113,11 @@ def _close(row: read.LawRow) -> str:
     return f"KL to e^f {number(row.kl_truth)}{own}"
 
 
-def _law_table(part: str, name: str, rows: Sequence[read.LawRow], near: float, floor: float) -> None:
+def _law_table(part: str, name: str, rows: Sequence[read.LawRow], near: float, floor: read.LawFloor) -> None:
     columns = [f"{words.measure_word(part)} (closed form)", f"mass within {words.NEAR[name]} (closed form)"]
     found = [
         (
-            style.title(row.method),
+            style.title(row.method, row.smooth),
             f"{or_lost(row.variance)} ({number(row.variance_own)})",
             f"{or_lost(row.core)} ({number(row.core_own)})",
             or_lost(row.kl_truth),
@@ -125,11 +126,15 @@ def _law_table(part: str, name: str, rows: Sequence[read.LawRow], near: float, f
         for row in rows
     ]
     truth = read.closed_form(part, "truth", 1.0, False)[0]
-    found.append(("e^f itself", number(truth), number(near), f"{number(floor)} (floor)", ""))
+    found.append(
+        ("e^f itself", number(truth), number(near), f"{number(floor.independent)} (independent samples)", "")
+    )
     alt = "Each variant's moments and divergences, measured and in closed form as h → 0."
     table([*columns, "KL to e^f", "KL to its own law"], found, alt)
 
 
+SEEDED = (keys.CLOUDS, keys.LAW)
+"""The views that run with the reader's seed; the others have seeds of their own."""
 VIEWS: dict[str, Callable[[int], Picture]] = {
     keys.CLOUDS: clouds,
     keys.LAW: law,

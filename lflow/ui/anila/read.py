@@ -8,7 +8,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from lflow.metrics import kl_floor
 from lflow.papers.anila_edge import SECOND_MOMENT
@@ -48,6 +49,7 @@ class LawRow:
     kl_truth: float | None
     kl_own: float | None
     histogram: list[float] | None
+    smooth: bool = False
 
 
 def law_rows(records: Sequence[Record]) -> list[LawRow]:
@@ -66,12 +68,13 @@ def law_rows(records: Sequence[Record]) -> list[LawRow]:
                 found["kl_truth"],
                 found["kl_own"],
                 found["histogram"],
+                config["smooth"],
             )
         )
     return rows
 
 
-@cache
+@lru_cache(maxsize=256)
 def closed_form(part: str, method: str, b: float, smooth: bool) -> tuple[float, float]:
     """Variance (on the rings: mean square distance from the nearest ridge), and the mass near a mode."""
     law = variant_law(part, method, b, smooth)
@@ -81,11 +84,30 @@ def closed_form(part: str, method: str, b: float, smooth: bool) -> tuple[float, 
     return spread, law.mass(lambda x: core(x, part))
 
 
+class LawFloor(NamedTuple):
+    """What KL to e^f shows of runs whose law is e^f."""
+
+    independent: float
+    """The mean, were the moments of a run independent of each other."""
+    most: float
+    """What no such run exceeds but by chance, however its moments hang together.
+
+    KL is convex: that of all moments is at most the mean of theirs, and each moment is independent chains.
+    So this is the mean and three standard deviations of one moment's.
+    """
+
+
 @cache
-def law_floor(part: str) -> float:
-    """What the divergence from e^f shows for as many exact, independent draws as a run has."""
-    truth = variant_law(part, "truth", 1.0)
-    return float(kl_floor(truth.energy, FRAMES * LAW_CHAINS, [RANGE[part]], BINS, repeats=6)[0])
+def law_floor(part: str) -> LawFloor:
+    """The floor of the view "The law", on a target."""
+    energy = variant_law(part, "truth", 1.0).energy
+
+    def shown(n: int) -> tuple[float, float]:
+        mean, deviation = kl_floor(energy, n, [RANGE[part]], BINS)
+        return float(mean), float(deviation)
+
+    mean, deviation = shown(LAW_CHAINS)
+    return LawFloor(shown(FRAMES * LAW_CHAINS)[0], mean + 3 * deviation)
 
 
 @dataclass(frozen=True)

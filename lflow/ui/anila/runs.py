@@ -18,6 +18,8 @@ SEEDS = 5
 SHOWN = ("ula", *VARIANTS)
 COMPARED = ("ula", *VARIANTS, "tamed_ula", "mala")
 BUDGETS = (50, 100, 200, 500, 1000)
+CHAINS = 2000
+"""Of a run whose distance is compared, and exact draws beside them."""
 FRAMES, MOST_STEPS, LAW_CHAINS = 10, 3000, 2000
 EDGE_STEPS = 160
 EDGE_SIZES = (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
@@ -117,7 +119,7 @@ def tuning_jobs(target: Target) -> list[Job]:
 
 
 def _budget_job(target: Target, method: str, h: float | None, b: float | None, seed: int) -> Job:
-    config = {"part": "budgets", "place": target.part, "method": method, "seed": seed, "chains": 2000}
+    config = {"part": "budgets", "place": target.part, "method": method, "seed": seed, "chains": CHAINS}
     if method == "exact":
         return Job(config, 1.0)
     return _job({**config, "h": h, "b": b, "budgets": list(BUDGETS)}, BUDGETS[-1])

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from lflow import samplers
-from lflow.ui.theme import FAMILY_COLOURS, shades
+from lflow.samplers.anila import VARIANTS
+from lflow.ui.curves import DASHES, Look, theme_index
+from lflow.ui.names import ANILA
+from lflow.ui.theme import FAMILY_COLOURS, INK, PAPER, shades
 
-TITLES = {
-    "paper": "As published",
-    "toy_code": "As coded, toy",
-    "flowers_code": "As coded, Flowers",
-    "corrected": "Corrected",
-    "metropolis": "Corrected, accept step",
-    "exact": "Exact samples",
-}
 _IN_WORDS = {
     "paper": "the published step",
     "toy_code": "the toy code",
@@ -23,11 +16,11 @@ _IN_WORDS = {
     "metropolis": "the step with an accept step",
     "tamed_ula": "tamed ULA",
 }
-DASHES: dict[str, list[int]] = {
-    "toy_code": [7, 3],
-    "flowers_code": [2, 2],
-    "metropolis": [7, 3, 2, 3],
-    "tamed_ula": [5, 3],
+_DASHES = {
+    "toy_code": DASHES[1],
+    "flowers_code": DASHES[2],
+    "metropolis": DASHES[3],
+    "tamed_ula": DASHES[1],
 }
 # In the order of the clouds' panels, so that a method has one colour on the page.
 _PUBLISHED, _CORRECTED, _ACCEPTED, _CODED = shades(["anisotropic"] * 4)
@@ -41,37 +34,36 @@ _SHADES = {
 _TAMED = shades(["overdamped"] * 2)[1]
 
 
-def title(method: str) -> str:
-    """A method's name for people."""
-    return TITLES[method] if method in TITLES else samplers.get_class(method).title
+def title(method: str, smooth: bool = False) -> str:
+    """A method's name for people; smooth: with a γ that neither the paper nor its authors' code has."""
+    if smooth and method in VARIANTS:
+        return "Published step, smooth γ" if method == "paper" else f"{title(method)}, smooth γ"
+    name = ANILA.get(method)
+    return name[:1].upper() + name[1:] if name else samplers.get_class(method).title
 
 
-def inline(method: str) -> str:
+def inline(method: str, smooth: bool = False) -> str:
     """The name within a sentence."""
-    return _IN_WORDS.get(method) or title(method)
-
-
-def is_dark() -> bool:
-    """Whether the reader's page is dark."""
-    return st.context.theme.type == "dark"
+    name = _IN_WORDS.get(method) or title(method)
+    return f"{name} with a smooth γ" if smooth and method in VARIANTS else name
 
 
 def colour(method: str) -> str:
     """The colour of a method on the page as the reader sees it: AniLA's variants are shades of one hue."""
-    pair = _SHADES.get(method) or {"tamed_ula": _TAMED, "exact": FAMILY_COLOURS["exact"]}.get(method)
-    return (pair or FAMILY_COLOURS[samplers.get_class(method).family])[is_dark()]
+    pair = _TAMED if method == "tamed_ula" else _SHADES.get(method)
+    return (pair or FAMILY_COLOURS[samplers.get_class(method).family])[theme_index()]
+
+
+def look(method: str) -> Look:
+    """Its colour and its dash."""
+    return Look(colour(method), _DASHES.get(method, DASHES[0]))
 
 
 def ink() -> str:
-    """The colour of closed forms and floors."""
-    return FAMILY_COLOURS["exact"][is_dark()]
-
-
-def quiet() -> str:
-    """The colour of axes and cursors."""
-    return "#9BA1A7" if is_dark() else "#646B72"
+    """The colour of closed forms."""
+    return INK[theme_index()]
 
 
 def paper() -> str:
     """The colour of the page."""
-    return "#121314" if is_dark() else "#FBFAF7"
+    return PAPER[theme_index()]

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from lflow.papers.anila_laws import ON_LINE
 from lflow.ui.anila.clouds import Seen
-from lflow.ui.anila.read import LawRow
+from lflow.ui.anila.read import LawFloor, LawRow
+from lflow.ui.anila.runs import FRAMES, LAW_CHAINS
 from lflow.ui.anila.style import inline, title
-from lflow.ui.explain import number
+from lflow.ui.explain import listed, number, percent
 
 WHERE = {
     "rings": "the four rings",
@@ -25,12 +26,6 @@ NEAR = {
     "mixture": "a quarter σ of a mode",
     "quartic": "a quarter σ of the mode",
 }
-_AS_GOOD = 2.0  # times the floor, within which a divergence is not told from exact draws
-
-
-def join(parts: Sequence[str]) -> str:
-    """A list as people say it."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 # The clouds
@@ -40,12 +35,12 @@ def clouds(name: str, b: float, seen: Mapping[str, Seen], calm: tuple[float, flo
     """What the clouds ended as. calm: the shares of e^f and of the published step's law where |∇U| ≤ b."""
     lost = [f"{title(method)} lost {each.lost:,} particles" for method, each in seen.items() if each.lost]
     if lost:
-        return [f"**{join(lost)}**: a step of this size is thrown outward where the gradient is steep."]
+        return [f"**{listed(lost)}**: a step of this size is thrown outward where the gradient is steep."]
     near = [f"{inline(m)} {percent(each.calm)}" for m, each in seen.items() if each.calm is not None]
     said = [
         f"Where the gradient is at most b = {number(b)} the step is taken in full. {percent(calm[0])} of "
         "e^f lie "
-        f"there, and {percent(calm[1])} of e^f·max(1, |∇f|/b). At the end of these runs: {join(near)}."
+        f"there, and {percent(calm[1])} of e^f·max(1, |∇f|/b). At the end of these runs: {listed(near)}."
     ]
     published, plain = seen["paper"], seen["ula"]
     if published.calm is not None and plain.calm is not None and calm[0] > 0:
@@ -58,7 +53,7 @@ def clouds(name: str, b: float, seen: Mapping[str, Seen], calm: tuple[float, flo
     if over:
         shares = " Most of it is the shares of the rings, which a short run leaves as it finds them."
         said.append(
-            f"Distance to e^f (sliced W2), over what as many exact samples reach: {join(over)}."
+            f"Distance to e^f (sliced W2), over what as many exact samples reach: {listed(over)}."
             + (shares if name == "rings" else "")
         )
     return said
@@ -90,17 +85,13 @@ def density_title(name: str) -> str:
 
 
 def law(
-    name: str, b: float, steep: float, rows: Sequence[LawRow], core_truth: float, floor: float
+    name: str, b: float, steep: float, rows: Sequence[LawRow], core_truth: float, floor: LawFloor
 ) -> list[str]:
     """What the densities show. steep: the share of the target where |∇U| > b."""
-    said = [
-        f"On {WHERE[name]} the gradient is above b = {number(b)} in {percent(steep)} of the target: there "
-        "the step "
-        "shrinks." + (" Almost nowhere: every variant is close to ULA." if steep < 0.02 else "")
-    ]
-    lost = [row.method for row in rows if row.core is None]
+    said = [_steepness(name, b, steep, any(row.smooth for row in rows))]
+    lost = [inline(row.method, row.smooth) for row in rows if row.core is None]
     if lost:
-        said.append(f"Chains of {join([inline(each) for each in lost])} were lost at this step size.")
+        said.append(f"Chains of {listed(lost)} were lost at this step size.")
     kept = {row.method: row for row in rows if row.core is not None}
     if "paper" in kept:
         said.append(_published(name, kept["paper"], core_truth, floor))
@@ -109,22 +100,34 @@ def law(
     right = [kept[each] for each in ("corrected", "metropolis") if each in kept]
     if right:
         said.append(_corrected(right, floor))
+    if kept:
+        said.append(_about_the_floor(floor))
     return said
 
 
-def _published(name: str, row: LawRow, core_truth: float, floor: float) -> str:
+def _steepness(name: str, b: float, steep: float, smooth: bool) -> str:
+    said = f"On {WHERE[name]} the gradient is above b = {number(b)} in {percent(steep)} of the target"
+    if smooth:
+        return f"{said}: there the smooth γ shrinks the step by √2 or more, and elsewhere by less."
+    said += ": there the step shrinks."
+    return said + (" Almost nowhere: every variant is close to ULA." if steep < 0.02 else "")
+
+
+def _published(name: str, row: LawRow, core_truth: float, floor: LawFloor) -> str:
     assert row.core is not None
     assert row.kl_truth is not None
     assert row.kl_own is not None
     share = 100 * (row.core / core_truth - 1)
     own = 100 * (row.core_own / core_truth - 1)
     text = (
-        f"**As published**, the mass within {NEAR[name]} is {number(row.core)}, and e^f has "
-        f"{number(core_truth)}: "
-        f"{abs(share):.0f} % too {'little' if share < 0 else 'much'} (its closed form says {own:+.0f} %)."
+        f"**{title(row.method, row.smooth)}**, the mass within {NEAR[name]} is {number(row.core)}, and e^f "
+        f"has {number(core_truth)}: {abs(share):.0f} % too {'little' if share < 0 else 'much'} (its closed "
+        f"form says {own:+.0f} %)."
     )
-    if row.kl_truth <= _AS_GOOD * floor:
-        return f"{text} Its density is not told from e^f here: b is too large for the bias to be seen."
+    if row.kl_truth <= floor.most:
+        return (
+            f"{text} In KL it is not told from e^f here: b is too large for so few samples to show the bias."
+        )
     ratio = row.kl_truth / row.kl_own
     closer = (
         f"{number(ratio)} times nearer to its own law than to e^f"
@@ -142,30 +145,42 @@ def _verdict(ratio: float) -> str:
     )
 
 
-def _coded(row: LawRow, ula: LawRow | None, floor: float) -> str:
+def _coded(row: LawRow, ula: LawRow | None, floor: LawFloor) -> str:
     assert row.variance is not None
     assert row.kl_truth is not None
     truth = ula.variance_own if ula else None
-    said = f"**{title(row.method)}**: variance {number(row.variance)} (closed form {number(row.variance_own)}"
-    said += f"; e^f {number(truth)})" if truth is not None else ")"
-    if row.kl_truth <= _AS_GOOD * floor:
-        return f"{said}; its density is not told from e^f at this b."
+    said = f"**{title(row.method, row.smooth)}**: variance {number(row.variance)} (closed form "
+    said += number(row.variance_own) + (f"; e^f {number(truth)})" if truth is not None else ")")
+    if row.kl_truth <= floor.most:
+        return f"{said}; in KL its density is not told from e^f at this b."
     if truth is not None and abs(row.variance_own / truth - 1) < 0.05:
         error = percent(abs(row.variance_own / truth - 1))
         return f"{said}: right to {error}, and the shape is wrong all the same."
-    return f"{said}, and {number(row.kl_truth / floor)} times the floor away in KL."
+    return f"{said}, and {number(row.kl_truth)} away from e^f in KL."
 
 
-def _corrected(rows: Sequence[LawRow], floor: float) -> str:
+def _corrected(rows: Sequence[LawRow], floor: LawFloor) -> str:
     told = []
     for row in rows:
         assert row.kl_truth is not None
-        ratio = row.kl_truth / floor
-        verdict = "not told from e^f" if ratio <= _AS_GOOD else "off by the error of a finite step"
-        if row.method == "metropolis" and ratio > _AS_GOOD:
-            verdict = "still on its way, for its law is exact"
-        told.append(f"{inline(row.method)} {number(row.kl_truth)} ({verdict})")
-    return f"**Corrected**, KL to e^f: {join(told)}. Exact samples show {number(floor)}."
+        said = f"{inline(row.method, row.smooth)} {number(row.kl_truth)}"
+        if row.method == "metropolis":
+            # It starts in e^f, which its accept step keeps: nothing is left to be judged by the number.
+            said += " (in e^f from the first step on, at any h)"
+        elif row.kl_truth <= floor.most:
+            said += " (not told from e^f)"
+        else:
+            said += " (off by the error of a finite step)"
+        told.append(said)
+    return f"**Corrected**, KL to e^f: {listed(told)}."
+
+
+def _about_the_floor(floor: LawFloor) -> str:
+    return (
+        f"Of {FRAMES * LAW_CHAINS:,} independent exact samples KL to e^f is {number(floor.independent)}; a "
+        f"run's {FRAMES} moments are not independent, and one that is in e^f may show up to "
+        f"{number(floor.most)}, as {LAW_CHAINS:,} samples do."
+    )
 
 
 def settling(burn: int, frames: int, gap: int, waits: bool) -> str:
@@ -174,11 +189,6 @@ def settling(burn: int, frames: int, gap: int, waits: bool) -> str:
     if not waits:
         said += " For this h and b these are too few steps: the clouds are still on their way."
     return said
-
-
-def percent(share: float) -> str:
-    """A share in two digits."""
-    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 
 def measure_word(part: str) -> str:

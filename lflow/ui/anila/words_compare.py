@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from lflow.papers.anila_edge import edge
+from lflow.papers.experiment import is_lower
 from lflow.ui.anila.read import BiasRow, EdgeRow, Spread, at_threshold, best_threshold
-from lflow.ui.anila.runs import BUDGETS
+from lflow.ui.anila.runs import BUDGETS, CHAINS
 from lflow.ui.anila.style import inline
-from lflow.ui.anila.words import WHERE, join, percent
-from lflow.ui.explain import number
-
-_STUDENT = 4.6  # the 99.5 % quantile of Student's t with 4 degrees of freedom, for five seeds
-
+from lflow.ui.anila.words import WHERE
+from lflow.ui.explain import listed, number, percent
 
 # Bias and b
 
@@ -26,7 +23,7 @@ def bias(name: str, rows: Sequence[BiasRow], b: float, floor: Spread) -> list[st
         return [f"On {WHERE[name]} ULA lost chains with every step tried: there is nothing to compare with."]
     variants = dict.fromkeys(row.method for row in rows if row.b is not None)
     best = [found for method in variants if (found := best_threshold(rows, method)) is not None]
-    return [_who_wins(name, ula, best, floor), _at_this_b(b, at, ula, floor), *_ends(rows, b)]
+    return [_who_wins(name, ula, best, floor), _at_this_b(b, at, ula, floor), *_ends([*at.values(), *best])]
 
 
 def _who_wins(name: str, ula: BiasRow, best: Sequence[BiasRow], floor: Spread) -> str:
@@ -36,11 +33,16 @@ def _who_wins(name: str, ula: BiasRow, best: Sequence[BiasRow], floor: Spread) -
     if winners:
         told = [f"{inline(row.method)} ({_found(row)} at b = {number(row.b or 0)})" for row in winners]
         verb = "beats" if len(told) == 1 else "beat"
-        return f"**On {WHERE[name]} {join(told)} {verb} ULA** ({_found(ula)}) {gradients}."
-    as_exact = " That is as near as exact samples of this size are." if ula.w2.mean <= floor.high else ""
+        return f"**On {WHERE[name]} {listed(told)} {verb} ULA** ({_found(ula)}) {gradients}."
+    each = ", each with the step size and the threshold that suit it best, of those tried"
+    if ula.w2.mean <= floor.high:
+        return (
+            f"**On {WHERE[name]} no AniLA variant is seen to beat ULA {gradients}**{each}, and none could "
+            f"be: ULA ({_found(ula)}) is at the floor of {CHAINS:,} exact samples, {number(floor.mean)}."
+        )
     return (
-        f"**On {WHERE[name]} no AniLA variant beats ULA {gradients}**, each with the step size and the "
-        f"threshold that suit it best. ULA is {_found(ula)} from the target.{as_exact}"
+        f"**On {WHERE[name]} no AniLA variant is seen to beat ULA {gradients}**{each}. ULA is "
+        f"{_found(ula)} from the target."
     )
 
 
@@ -49,10 +51,7 @@ def _found(row: BiasRow) -> str:
 
 
 def _lower(one: Spread, other: Spread) -> bool:
-    """Whether it is lower with 99 % confidence, by the paired differences: the seeds are the same."""
-    differences = [a - b for a, b in zip(one.values, other.values, strict=True)]
-    error = statistics.stdev(differences) / len(differences) ** 0.5
-    return statistics.fmean(differences) + _STUDENT * error < 0
+    return is_lower(dict(enumerate(one.values)), dict(enumerate(other.values)))
 
 
 def _at_this_b(b: float, at: dict[str, BiasRow], ula: BiasRow, floor: Spread) -> str:
@@ -66,17 +65,24 @@ def _at_this_b(b: float, at: dict[str, BiasRow], ula: BiasRow, floor: Spread) ->
         else:
             told.append(f"{inline(row.method)} {number(row.w2.mean / ula.w2.mean)}")
     return (
-        f"At b = {number(b)}, distance over ULA's: {join(told)}. ULA itself is at "
+        f"At b = {number(b)}, distance over ULA's: {listed(told)}. ULA itself is at "
         f"{number(ula.w2.mean / floor.mean)} "
         "times the floor of exact samples."
     )
 
 
-def _ends(rows: Sequence[BiasRow], b: float) -> list[str]:
-    ends = [f"{inline(row.method)} ({row.h:g})" for row in at_threshold(rows, b) if row.at_end]
+def _ends(rows: Sequence[BiasRow]) -> list[str]:
+    """Whose best step is an end of the grid, of the rows that the words above are about."""
+    ends = list(dict.fromkeys(_end(row) for row in rows if row.at_end))
     if not ends:
         return []
-    return [f"The best step is an end of the steps tried, so a better one may lie beyond, for {join(ends)}."]
+    return [
+        f"The best step is an end of the steps tried, so a better one may lie beyond, for {listed(ends)}."
+    ]
+
+
+def _end(row: BiasRow) -> str:
+    return f"{inline(row.method)} (h = {row.h:g}" + (")" if row.b is None else f" at b = {number(row.b)})")
 
 
 # Where ULA diverges
@@ -100,7 +106,7 @@ def diverging(rows: Sequence[EdgeRow], start: float, b: float) -> list[str]:
         said.append("As coded for Flowers the drift is not tamed, only the noise: it is lost as ULA is.")
     if keepers:
         said.append(
-            f"No chain is lost, at any of these steps, by {join([inline(each) for each in keepers])}."
+            f"No chain is lost, at any of these steps, by {listed([inline(each) for each in keepers])}."
         )
     said += _bias_of_the_tamed(at, keepers, b)
     return said
@@ -122,7 +128,7 @@ def _bias_of_the_tamed(at: dict[str, EdgeRow], keepers: Sequence[str], b: float)
         h = at[tamed[0][0]].sizes[-1]
         said.append(
             f"Stability is bought with bias: at h = {number(h)}, b = {number(b)}, E x² over the target's: "
-            f"{join(told)}."
+            f"{listed(told)}."
         )
     accept = at.get("metropolis")
     if accept and all(found is not None for found in accept.second):
@@ -149,9 +155,7 @@ def reach(rows_by_gradients: dict[int, list[BiasRow]], method: str, floor: Sprea
     return None
 
 
-def cost(
-    name: str, b: float, ratios: dict[str, float], reached: dict[str, int | None], distance: str
-) -> list[str]:
+def cost(name: str, b: float, ratios: dict[str, float], reached: dict[str, int | None]) -> list[str]:
     """What a correction or an accept step costs, and whether it pays."""
     said = [
         f"On {WHERE[name]} the correction takes a Hessian-vector product: a step of "
@@ -171,7 +175,7 @@ def cost(
     first = [inline(method) for method in soon if reached[method] == least]
     never = [inline(method) for method, found in reached.items() if found is None]
     said.append(
-        f"At b = {number(b)}, first within twice the floor: {join(first)}, after {least:,} gradients."
-        + (f" Not within {BUDGETS[-1]:,}: {join(never)}." if never else "")
+        f"At b = {number(b)}, first within twice the floor: {listed(first)}, after {least:,} gradients."
+        + (f" Not within {BUDGETS[-1]:,}: {listed(never)}." if never else "")
     )
-    return [*said, distance] if distance else said
+    return said

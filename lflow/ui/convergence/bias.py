@@ -22,12 +22,13 @@ from lflow.ui.convergence.controls import (
     among_samplers,
     choose,
     choose_several,
-    listed,
     named,
     short,
     spoken,
 )
-from lflow.ui.curves import BAND, Axes, Curve, draw, looks
+from lflow.ui.convergence.looks import looks
+from lflow.ui.curves import BAND, Axes, Curve, draw, with_errors
+from lflow.ui.explain import listed
 
 NAME, TITLE, STUDY = "bias", "Bias", "convergence-bias"
 QUESTION = "How far from the target does a constant step size leave you?"
@@ -133,7 +134,7 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
 def _curve(name: str, points: Sequence[Point], floor: float) -> Curve:
     size = [abs(point.bias) for point in points]
     steps, errors = [point.h for point in points], [point.error for point in points]
-    return Curve(short(name), looks()[name], steps, size, errors, [not y > floor for y in size])
+    return with_errors(short(name), looks()[name], steps, size, errors, [not y > floor for y in size])
 
 
 def _closed_forms(choice: Choice, sizes: Sequence[float]) -> list[tuple[list[float], list[float]]]:

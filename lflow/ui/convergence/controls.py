@@ -82,8 +82,3 @@ def counted(counts: Sequence[int], noun: str) -> str:
     """How many runs the curves stand on, which differs between them where the reader stopped."""
     least, most = min(counts), max(counts)
     return f"{most} {noun}" if least == most else f"{least} to {most} {noun}"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Items as a sentence names them."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

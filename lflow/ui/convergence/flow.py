@@ -28,7 +28,8 @@ from lflow.ui.convergence.controls import (
     short,
     spoken,
 )
-from lflow.ui.curves import BAND, INK, Axes, Curve, Look, decades, draw, looks
+from lflow.ui.convergence.looks import looks
+from lflow.ui.curves import BAND, INK, Axes, Curve, Look, decades, draw, with_errors
 
 NAME, TITLE, STUDY = "flow", "The flow beside it", "convergence-flow"
 QUESTION = "Does the cloud come ever closer to doing what the continuous-time flow would do?"
@@ -185,7 +186,7 @@ def _floor(found: dict[bool, Course]) -> float:
 
 def _curve(sampler: str, constant: bool, course: Course) -> Curve:
     look = Look(looks()[sampler].colour, (5, 3) if constant else (1, 0))
-    return Curve(KINDS[constant], look, course.starts, course.mean, course.error)
+    return with_errors(KINDS[constant], look, course.starts, course.mean, course.error)
 
 
 def say(choice: Choice, found: dict[bool, Course]) -> str:

@@ -23,12 +23,13 @@ from lflow.ui.convergence.controls import (
     choose,
     choose_several,
     counted,
-    listed,
     renamed,
     short,
     spoken,
 )
-from lflow.ui.curves import BAND, Axes, Curve, decades, draw, looks
+from lflow.ui.convergence.looks import looks
+from lflow.ui.curves import BAND, Axes, decades, draw, with_errors
+from lflow.ui.explain import listed
 
 NAME, TITLE, STUDY = "last", "Last iterate", "convergence-last"
 QUESTION = "What do steps that fall do for the last iterate, at an equal number of gradients?"
@@ -146,7 +147,7 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
             height=360,
         )
         drawn = [
-            Curve(short(name), looks()[name], course.gradients, course.mean, course.error)
+            with_errors(short(name), looks()[name], course.gradients, course.mean, course.error)
             for (name, r), course in found.items()
             if r == rule
         ]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lflow.loop import Result
 from lflow.metrics import mode_mass
-from lflow.ui.explain import number
+from lflow.ui.explain import number, percent
 from lflow.ui.request import Parts
 from lflow.ui.track import Track
 from lflow.ui.truth import Truth
@@ -32,13 +32,6 @@ class Fact(NamedTuple):
     write: Callable[[float], str] = number
 
 
-def share(value: float) -> str:
-    """A share in percent, with a digit after the point where it is small."""
-    if not math.isfinite(value):
-        return number(value)
-    return f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
-
-
 def count(value: float) -> str:
     """A whole number; of something that never comes, the word."""
     return f"{value:,.0f}" if math.isfinite(value) else "never"
@@ -51,8 +44,8 @@ FACTS = {
     "h": Fact("size of the last step"),
     "temperature": Fact("temperature"),
     "implied_temperature": Fact("implied temperature"),
-    "acceptance": Fact("acceptance", share),
-    "lost_share": Fact("share of particles lost", share),
+    "acceptance": Fact("acceptance", percent),
+    "lost_share": Fact("share of particles lost", percent),
     "mean_energy": Fact("mean energy"),
     "target_energy": Fact("mean energy of the target"),
     "variance": Fact("variance"),
@@ -63,9 +56,9 @@ FACTS = {
     "floor": Fact("distance of exact samples"),
     "times_floor": Fact("distance over that of exact samples"),
     "settled": Fact("steps until as close as exact samples", count),
-    "wrong_mode": Fact("share in the wrong mode", share),
-    "core": Fact("share in the target's core", share),
-    "tail": Fact("share in the target's tail", share),
+    "wrong_mode": Fact("share in the wrong mode", percent),
+    "core": Fact("share in the target's core", percent),
+    "tail": Fact("share in the target's tail", percent),
 }
 """What a lesson may say of a run. Core and tail are where the energy of exact samples is in its lowest and in
 its highest tenth: each holds 10 % of the target. The variance is the mean of those of x and y."""

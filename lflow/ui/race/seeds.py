@@ -17,7 +17,7 @@ import streamlit as st
 from lflow.papers.experiment import Config, Findings, Job, Record, is_lower, mean_and_error, select
 from lflow.ui import racing, study
 from lflow.ui.controls import plain
-from lflow.ui.curves import BAND, Axes, Curve, Look, decades, draw, theme_index
+from lflow.ui.curves import BAND, DASHES, Axes, Look, decades, draw, theme_index, with_errors
 from lflow.ui.explain import number
 from lflow.ui.request import Lane, Parts, Race, RaceSettings
 from lflow.ui.store import Store
@@ -27,7 +27,6 @@ from lflow.ui.truth import Floor
 STUDY = "race"
 SEEDS = 5
 _POINTS = 25  # of a curve
-_DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
 
 
 class Course(NamedTuple):
@@ -135,13 +134,13 @@ def words(courses: Sequence[Course], floor: Floor) -> str:
 def _chart(courses: Sequence[Course], floor: Floor, parts: dict[str, Parts]) -> Any:
     families = [family_of(each.sampler.family, each.rule.name) for each in parts.values()]
     hues = dict(zip(parts, shades(families), strict=True))
-    dashes = {label: _DASHES[families[:k].count(families[k])] for k, label in enumerate(parts)}
+    dashes = {label: DASHES[families[:k].count(families[k])] for k, label in enumerate(parts)}
     curves = []
     for course in courses:
         found = [mean_and_error(values) for values in zip(*course.distances.values(), strict=True)]
         look = Look(hues[course.label][theme_index()], dashes[course.label])
         means, errors = [each["mean"] for each in found], [each["error"] for each in found]
-        curves.append(Curve(course.label, look, course.gradients, means, errors))
+        curves.append(with_errors(course.label, look, course.gradients, means, errors))
     most = max(course.gradients[-1] for course in courses)
     low = min(floor.low, *(min(curve.y) for curve in curves)) / 1.2
     high = 1.2 * max(max(curve.y) for curve in curves)
