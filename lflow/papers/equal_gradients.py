@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lflow import energies, metrics, samplers, simulate
 from lflow.energies.base import Energy
+from lflow.loop import Callback
 from lflow.papers.experiment import Config, Findings
 
 PROJECTIONS = 16
@@ -31,7 +32,7 @@ class Truth(NamedTuple):
     mean_energy: float
 
 
-def work(config: Config) -> Findings:
+def work(config: Config, progress: Callback | None = None) -> Findings:
     """What a small cloud comes to after the given number of gradients a chain.
 
     config: energy and sampler with their names and parameters, h, chains, gradients, seed. A sampler
@@ -54,6 +55,7 @@ def work(config: Config) -> Findings:
         record_every=taken,
         seed=config["seed"],
         device="cpu",
+        callback=progress,
     )
     lost = float((result.diverged | result.escaped).double().mean())
     last = result.positions[-1]

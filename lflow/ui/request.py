@@ -35,10 +35,10 @@ FORMULA, POINTS = "from_expression", "from_points"
 class OverBudget(ValueError):
     """A run larger than a page may ask for; `allowed` of the unit (steps, gradients) would fit."""
 
-    def __init__(self, times: float, allowed: int, unit: str) -> None:
+    def __init__(self, times: float, allowed: int, unit: str, fewer: str = "particles") -> None:
         super().__init__(
             f"This run takes {times:.3g} times what a page may compute at once, counted in gradients of all "
-            f"particles. Take {allowed:,} {unit}, or fewer particles."
+            f"particles. Take {allowed:,} {unit}, or fewer {fewer}."
         )
         self.allowed = allowed
         self.unit = unit

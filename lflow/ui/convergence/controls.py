@@ -5,7 +5,7 @@ Knows what a link may set, and nothing of what the views compute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,10 @@ import streamlit as st
 
 from lflow import samplers
 from lflow.papers.dynamical_system_laws import WRONG
+from lflow.papers.experiment import Job
 from lflow.spec import Parameter
 from lflow.ui.controls import parameter_control, reset, several_control
+from lflow.ui.request import OverBudget
 
 PREFIX = "convergence"
 
@@ -68,6 +70,25 @@ def forget_defaults() -> None:
     st.session_state.pop(f"{PREFIX}-defaults", None)
 
 
+BUDGET = 3e9
+"""What all runs of a choice may cost, in gradients of all chains: about a minute, which Stop may end."""
+
+
+def within_budget(jobs: Callable[[int], list[Job]], asked: int, parameter: Parameter, unit: str) -> list[Job]:
+    """The jobs of a choice with so many of the unit. OverBudget, with the most that is allowed, if too many.
+
+    parameter: declares the number; what is allowed is one of its stops.
+    """
+
+    def cost(amount: int) -> float:
+        return sum(job.cost for job in jobs(amount))
+
+    if cost(asked) > BUDGET:
+        allowed = max(int(stop) for stop in parameter.stops() if cost(int(stop)) <= BUDGET)
+        raise OverBudget(cost(asked) / BUDGET, allowed, unit, "samplers")
+    return jobs(asked)
+
+
 def renamed(parameter: Parameter, name: str, default: float, shown: tuple[float, float]) -> Parameter:
     """A declared parameter under a name of the page, with a default and a range that suit a view."""
     return replace(parameter, name=name, default=default, shown=shown, advanced=False)
@@ -84,6 +105,6 @@ def counted(counts: Sequence[int], noun: str) -> str:
     return f"{most} {noun}" if least == most else f"{least} to {most} {noun}"
 
 
-def listed(items: Sequence[str]) -> str:
-    """Items as a sentence names them."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+def listed(items: Sequence[str], between: str = ", ") -> str:
+    """Items as a sentence names them; `between` all but the last two, which "and" joins."""
+    return items[0] if len(items) == 1 else f"{between.join(items[:-1])} and {items[-1]}"

@@ -17,6 +17,7 @@ from lflow.ui.controls import plain, view_control
 from lflow.ui.convergence import bias, flow, last, sweep
 from lflow.ui.convergence.controls import PREFIX, forget_defaults, key, named, reset_view
 from lflow.ui.keys import HIDE, VERSION
+from lflow.ui.stage import sentence
 from lflow.ui.tools import PageState
 
 VIEWS: dict[str, Any] = {view.NAME: view for view in (bias, last, flow, sweep)}
@@ -53,9 +54,9 @@ def show(page: str) -> None:
         try:
             jobs = choice.jobs()
         except ValueError as error:
-            st.error(plain(f"{str(error)[:1].upper()}{str(error)[1:]}."))
+            st.error(sentence(error))
         else:
-            view.show(choice, study.collect(view.STUDY, view.work, jobs))
+            view.show(choice, study.collect(view.STUDY, view.work, jobs, tells=True))
         with st.expander("What is measured"):
             view.explain()
         with st.expander("The full experiment"):
