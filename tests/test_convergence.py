@@ -3,6 +3,7 @@
 import math
 import os
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 import torch
@@ -217,6 +218,44 @@ def test_a_link_hides_controls_and_keeps_their_values() -> None:
     assert not app.selectbox
     assert "ULA's" in said(app)
     assert "RMM" not in said(app)
+
+
+def linked(app: AppTest) -> dict[str, list[str]]:
+    """The settings of the link that the page offers."""
+    address = next(element.value for element in app.code if element.language != "bash")
+    pairs = parse_qs(urlparse(address).query)
+    return {name.removeprefix("convergence_"): value for name, value in pairs.items()}
+
+
+def test_the_link_of_a_view_leads_to_what_is_shown_without_what_it_hides() -> None:
+    app = opened(view="bias", bias_samplers=["ula", "srk"])
+    assert linked(app)["bias_samplers"] == ["ula", "srk"]
+    app.multiselect(key="convergence-to-hide").set_value(["view", "bias_samplers"]).run()
+    for _ in range(2):  # the page that the link leads to offers the same link
+        found = linked(app) | {"hide": ["view,bias_samplers"]}
+        assert found == {"version": ["1"], "bias_samplers": ["ula", "srk"], "hide": ["view,bias_samplers"]}
+        app = opened(**found)
+        assert not app.button_group
+        assert "ULA's" in said(app)
+        assert "RMM" not in said(app)
+
+
+def test_a_link_may_hide_what_its_view_draws_and_keeps_the_view() -> None:
+    app = opened(view="bias")
+    to_hide = app.multiselect(key="convergence-to-hide")
+    assert to_hide.options == ["view", "bias_target", "bias_samplers", "bias_chains"]
+    to_hide.set_value(["bias_target"]).run()
+    app.button_group(key="convergence_view").set_value("flow").run()
+    assert not app.exception
+    assert app.multiselect(key="convergence-to-hide").options == [
+        "view",
+        "flow_target",
+        "flow_sampler",
+        "flow_power",
+        "flow_pair_h",
+        "flow_pair_window",
+    ]
+    assert linked(app) == {"version": ["1"], "view": ["flow"]}
 
 
 def test_a_window_longer_than_the_run_is_refused_in_a_sentence() -> None:

@@ -112,9 +112,13 @@ class PageState:
             )
             st.button("New seed", on_click=self._new_seed)
             st.button("Reset", on_click=self._reset, help="Every control but the seed")
-            with st.popover("Link"):
-                place = st.container()
+            place = self.link_place()
         return int(value), place
+
+    def link_place(self) -> DeltaGenerator:
+        """The button behind which the link is shown, once all controls are drawn."""
+        with st.popover("Link"):
+            return st.container()
 
     def show_link(self, place: DeltaGenerator) -> None:
         """The address of what is shown; for a class, one that hides controls."""
