@@ -81,6 +81,27 @@ def test_the_address_after_a_change_shows_a_stranger_the_same(
     assert page_errors == []
 
 
+def test_a_link_means_the_same_whatever_was_seen_before(
+    server: Server, page: Page, page_errors: list[str]
+) -> None:
+    lab = Lab(page).open(server.url, energy="gaussian", sampler="mala", seed=7, bogus=1, **SMALL)
+    old = lab.says("id")
+    expect(lab.alerts).to_contain_text("lab_bogus")
+    lab.enter("num_steps", 70)
+    lab.wait_for_new(old)
+    expect(lab.alerts).to_have_count(0)  # it was about the link, and the reader has moved on
+    page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
+    preset = next(preset for preset in PRESETS if preset.title == "Eight modes")
+    page.get_by_role("link", name=preset.question).click()
+    expect(lab.control("energy")).to_have_value("Gaussian mixture", timeout=SLOW)
+    lab.wait_until_run()
+    for name, value in (("sampler", "ULA"), ("seed", "0"), ("num_steps", "500"), ("num_chains", "2000")):
+        if name == "num_chains":
+            lab.press("Particles, temperature, start")
+        expect(lab.control(name)).to_have_value(value)
+    assert page_errors == []
+
+
 def test_presets_run_and_their_addresses_show_the_same(
     browser: Browser, server: Server, page: Page, page_errors: list[str]
 ) -> None:

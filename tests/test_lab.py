@@ -138,6 +138,22 @@ def test_the_store_serves_many_threads() -> None:
     assert sum(str(key) in store for key in range(20)) == 8
 
 
+def test_the_store_is_bounded_in_bytes_too() -> None:
+    store = Store(100, max_bytes=3_000)
+    for key in "abcd":
+        store.get(key, lambda: {"one": (torch.zeros(250),)})  # 1,000 bytes each
+    assert [key in store for key in "abcd"] == [False, True, True, True]
+    store.get("large", lambda: torch.zeros(2000))  # more than all: kept alone
+    assert [key in store for key in ("b", "c", "d", "large")] == [False, False, False, True]
+
+
+def test_where_no_step_fits_none_is_offered() -> None:
+    request = make_request("gaussian", "svgd", num_chains=50_000, num_steps=1)
+    with pytest.raises(OverBudget, match="Take fewer particles") as refused:
+        request.check_budget(request.parts())
+    assert refused.value.allowed == 0
+
+
 def test_a_failed_computation_leaves_nothing_in_the_store() -> None:
     store = Store(2)
     with pytest.raises(ZeroDivisionError):

@@ -14,16 +14,19 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from lflow import samplers
+from lflow.papers.experiment import key, read_parts
 from lflow.paths import pages_dir
-from lflow.ui import keys, racing
+from lflow.ui import keys, racing, study
 from lflow.ui.explain import number
 from lflow.ui.link import lab_request, race_request, request
 from lflow.ui.packing import pack
 from lflow.ui.presets import PRESETS, RACE_PRESETS
+from lflow.ui.race import seeds
 from lflow.ui.race.page import opening_files, words
 from lflow.ui.request import Lane, OverBudget, Race, RaceSettings, Request, as_json, steps_for
 from lflow.ui.store import Store
 from lflow.ui.theme import FAMILY_COLOURS, shades
+from lflow.ui.truth import Floor
 
 SMALL = {"num_chains": 40, "gradients": 60}
 
@@ -147,9 +150,10 @@ def test_the_program_of_a_race_gives_the_same_arrays_in_a_fresh_process(tmp_path
     where = {"PYTHONPATH": str(pages_dir().parent), "PATH": ""}
     subprocess.run([sys.executable, program], cwd=tmp_path, env=where, check=True, timeout=120)
     with np.load(tmp_path / f"{outcome.name}.npz") as arrays:
-        for label, result in outcome.results.items():
-            np.testing.assert_array_equal(arrays[f"{label} positions"], result.positions)
-            np.testing.assert_array_equal(arrays[f"{label} steps"], result.steps)
+        assert arrays["labels"].tolist() == list(outcome.results)
+        for number_, result in enumerate(outcome.results.values(), 1):
+            np.testing.assert_array_equal(arrays[f"{number_}_positions"], result.positions)
+            np.testing.assert_array_equal(arrays[f"{number_}_steps"], result.steps)
 
 
 def test_the_opening_is_what_the_race_gives_now() -> None:
@@ -163,6 +167,34 @@ def test_the_opening_is_what_the_race_gives_now() -> None:
         # Another processor may round otherwise, and chaos does the rest: a cloud's distance, not its points.
         assert row["distance"] == pytest.approx(shipped["distance"], rel=0.1)
     assert scene_file.read_bytes()[:4] == b"LFP1"
+
+
+def open_page(file: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(pages_dir() / file), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, [element.message for element in app.exception]
+    return app
+
+
+def test_a_race_that_no_trimming_helps_says_so() -> None:
+    lanes = {f"race_{lane}_sampler": "SVGD" for lane in range(1, 5)}
+    energy = {"race_energy": "Logistic regression", "race_num_chains": "20000", "race_lanes": "4"}
+    app = open_page("race.py", **lanes, **energy)
+    assert "Take fewer particles" in app.error[0].value
+    assert not [button for button in app.button if "instead" in button.label]
+
+
+@pytest.mark.parametrize("num_chains", [1, 1000, 20_000])
+@pytest.mark.parametrize("gradients", [2, 61, 300, 20_000])
+def test_frames_of_a_race_stay_within_what_is_sent(num_chains: int, gradients: int) -> None:
+    counts = racing.gradient_counts(RaceSettings(num_chains=num_chains, gradients=gradients)).tolist()
+    assert counts[0] == 0
+    assert counts[-1] == gradients
+    assert counts == sorted(set(counts))
+    assert len(counts) <= racing.MOST_FRAMES + 1
+    assert len(counts) * num_chains <= racing.MOST_POSITIONS + 2 * 20_000
 
 
 # Links
@@ -214,15 +246,6 @@ def test_lists_are_named_by_title_or_by_the_librarys_name() -> None:
     by_name = race_request({"2_sampler": "mala", "energy": "gaussian_mixture"})
     by_title = race_request({"2_sampler": "MALA", "energy": "Gaussian mixture"})
     assert by_name == by_title
-
-
-def open_page(file: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(pages_dir() / file), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, [element.message for element in app.exception]
-    return app
 
 
 def test_hidden_controls_are_not_drawn_and_keep_the_links_values() -> None:
@@ -293,3 +316,31 @@ def test_a_race_by_hand() -> None:
     race = Race(as_json("gaussian"), (lane, lane), RaceSettings(num_chains=10, gradients=5))
     tracks = racing.run_race(race, Store(9))
     assert [track.label for track in tracks] == ["ULA (1)", "ULA (2)"]
+
+
+def test_seeds_end_where_the_race_ends_and_the_first_is_the_race_shown() -> None:
+    race = race_request({**SMALL, "gradients": 100, "num_chains": 200, "seed": 3, "same_noise": "false"})
+    store = Store(20)
+    rows = racing.table(race, racing.run_race(race, store), store)
+    for lane, row in enumerate(rows):
+        job = next(job for job in seeds.jobs(race) if job.config["lane"] == lane)
+        found = seeds.work(job.config)
+        assert job.config["settings"]["seed"] == 3
+        assert found["gradients"][-1] == race.settings.gradients
+        assert found["distances"][-1] == pytest.approx(row.distance)
+    assert len({str(job.config) for job in seeds.jobs(race)}) == 2 * seeds.SEEDS
+
+
+def test_the_shipped_seeds_are_those_of_the_opening() -> None:
+    shipped = read_parts(study.shipped_file(seeds.STUDY))
+    assert set(shipped) == {key(job.config) for job in seeds.jobs(race_request({}))}
+
+
+def test_seeds_are_told_apart_by_a_paired_test() -> None:
+    floor = Floor(0.1, 0.05, 0.15)
+    shift = {0: 0.3, 1: 0.1, 2: -0.2, 3: 0.05, 4: -0.1}  # a seed moves both lanes alike
+    near = seeds.Course("near", [1, 2], {seed: [1.0, 1 + by] for seed, by in shift.items()})
+    far = seeds.Course("far", [1, 2], {seed: [1.0, 1.05 + by + 0.001 * seed] for seed, by in shift.items()})
+    assert "near is nearer than far." in seeds.words([far, near], floor)
+    lost = far._replace(distances={seed + 4: values for seed, values in far.distances.items()})
+    assert "near cannot be told from far." in seeds.words([near, lost], floor)  # one seed in common

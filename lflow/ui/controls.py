@@ -25,7 +25,7 @@ def plain(text: str) -> str:
     Addresses become links after the escapes are gone; a word joiner, which is not seen, keeps them apart.
     """
     apart = re.sub(r"(?i)(www|[:@])(?=\S)", "\\1\u2060", text)
-    return re.sub(r"([^\w\s,;'\"%/?=]|_)", r"\\\1", apart)
+    return re.sub(r"([!#$&()*+.:<>@\[\\\]^_`{|}~-])", r"\\\1", apart)  # Markdown escapes ASCII alone
 
 
 def remember_default(prefix: str, key: str, default: Any) -> None:

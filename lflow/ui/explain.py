@@ -160,7 +160,7 @@ def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
             "The accept step makes the law exact in the long run, at any h: h decides how long that is."
         )
     if sampler.name == "anila":
-        said.append(ANILA[sampler.config()["variant"]])
+        said.append(_anila(**sampler.config()))
     if sampler.name == "mirror":
         where = sampler.restricts_to or "the picture's box"
         said.append(f"The particles never leave {where}: the target is restricted to it.")
@@ -169,6 +169,20 @@ def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
     if sampler.name == "annealed":
         said.append("Until the cooling ends the cloud is hotter than the target: compare it after that.")
     return said
+
+
+def _anila(variant: str, elementwise: bool, smooth: bool, **_: object) -> str:
+    if variant == "paper" and elementwise:
+        return (
+            "The step of each coordinate depends on the place, and the term that would correct for it is "
+            "left out: the law is not the target's. Flanks get too much, modes too little."
+        )
+    if variant == "paper" and smooth:
+        return (
+            "The published step with a γ without a kink, and the term T∇γ left out: the law is "
+            "e^(-U/T)·√(1 + |∇U|²/b²). Flanks get too much, modes too little."
+        )
+    return ANILA[variant]
 
 
 def _of_the_rule(parts: Parts) -> list[str]:
@@ -185,7 +199,7 @@ def _of_the_rule(parts: Parts) -> list[str]:
             "The step follows past gradients of each coordinate, and the term Γ is left out: the law is off."
         ]
     if rule.name == "polynomial" and rule.config()["power"] > 0 and not sampler.has_accept_step:
-        return ["Decreasing steps let the bias fall to zero, if they add up to infinity (c ≤ 1)."]
+        return ["Steps that fall to 0 let the bias fall too, if they add up to infinity (c ≤ 1)."]
     return []
 
 

@@ -66,7 +66,15 @@ RACE_PRESETS = (
     Preset(
         "SGLD and AniLA",
         "What does the anisotropic step change?",
-        {"lanes": 3, "2_sampler": "anila", "3_sampler": "anila", "3_anila_variant": "corrected"},
+        {
+            "lanes": 3,
+            "1_sampler": "sgld",
+            "2_sampler": "anila",
+            "2_anila_elementwise": True,
+            "3_sampler": "anila",
+            "3_anila_elementwise": True,
+            "3_anila_variant": "metropolis",
+        },
     ),
     Preset(
         "A gradient better spent",

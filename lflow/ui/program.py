@@ -101,8 +101,10 @@ def race_code(energy: str, settings: RaceSettings, lanes: Sequence[LaneProgram],
         "",
         "# Of each run: positions (frames, particles, 2), and of each frame its step and gradients.",
         'kept = ("positions", "steps", "gradient_evaluations")',
-        f"numpy.savez({name + '.npz'!r}, **{{f'{{label}} {{what}}': getattr(run, what)",
-        "    for label, run in runs.items() for what in kept})",
+        'arrays = {"labels": list(runs)}',
+        "for number, r in enumerate(runs.values(), 1):",
+        '    arrays |= {f"{number}_{name}": getattr(r, name) for name in kept}',
+        f"numpy.savez({name + '.npz'!r}, **arrays)",
         f'print(len(runs), "runs are in", {name + ".npz"!r})',
     ]
     return "\n".join(lines) + "\n"

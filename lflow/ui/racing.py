@@ -24,7 +24,9 @@ from lflow.ui.scene import Track, distances, make_race_scene
 from lflow.ui.store import Store
 from lflow.ui.truth import Truth, find_truth
 
-MOST_FRAMES = 120
+MOST_FRAMES, LEAST_FRAMES = 120, 30
+MOST_POSITIONS = 750_000
+"""Particles × frames of a lane: four lanes of them are 12 MB on the wire."""
 _ANILA = {
     "paper": "AniLA, as published",
     "toy_code": "AniLA, toy code",
@@ -52,7 +54,8 @@ class Row(NamedTuple):
 
 def gradient_counts(settings: RaceSettings) -> Tensor:
     """The gradients spent by each frame: evenly spaced, the last one all of them."""
-    every = -(-settings.gradients // MOST_FRAMES)
+    frames = max(LEAST_FRAMES, min(MOST_FRAMES, MOST_POSITIONS // settings.num_chains))
+    every = -(-settings.gradients // frames)
     return torch.tensor([*range(0, settings.gradients, every), settings.gradients])
 
 
@@ -62,20 +65,25 @@ def run_race(race: Race, store: Store, report: Report | None = None) -> list[Tra
     report: called with the share that is done and what is running.
     """
     race.check_budget()
-    requests = race.requests()
-    names = labels([request.parts() for request in requests])
-    counts, tracks = gradient_counts(race.settings), []
-    truth = _truth(race, requests[0].parts(), store)
-    for lane, (request, label) in enumerate(zip(requests, names, strict=True)):
-        result, _ = _run_lane(race, lane, request, store, _of_lane(report, lane, len(requests), label))
-        parts = request.parts()
-        known = truth
-        if parts.sampler.restricts_to:
-            known = Truth(truth.energy_grid, unknown=f"{label} keeps to {parts.sampler.restricts_to}")
-        away = store.get(f"away {lane_key(race, lane)}", lambda r=result, k=known: distances(r, k))  # type: ignore[misc]
-        frames = _frames(parts, result, counts)
-        tracks.append(Track(label, parts, result, frames, known, away))
-    return tracks
+    names = labels([request.parts() for request in race.requests()])
+    return [
+        run_lane(race, lane, label, store, _of_lane(report, lane, len(names), label))
+        for lane, label in enumerate(names)
+    ]
+
+
+def run_lane(
+    race: Race, lane: int, label: str, store: Store, progress: Callable[[int, int], None] | None = None
+) -> Track:
+    """Run one lane, or find it in the store."""
+    request = race.requests()[lane]
+    parts = request.parts()
+    result, _ = _run_lane(race, lane, request, store, progress)
+    truth = _truth(race, parts, store)
+    if parts.sampler.restricts_to:
+        truth = Truth(truth.energy_grid, unknown=f"{label} keeps to {parts.sampler.restricts_to}")
+    away = store.get(f"away {lane_key(race, lane)}", lambda: distances(result, truth))
+    return Track(label, parts, result, _frames(parts, result, gradient_counts(race.settings)), truth, away)
 
 
 def _of_lane(report: Report | None, lane: int, lanes: int, label: str) -> Callable[[int, int], None] | None:

@@ -33,12 +33,13 @@ FORMULA, POINTS = "from_expression", "from_points"
 
 
 class OverBudget(ValueError):
-    """A run larger than a page may ask for; `allowed` of the unit (steps, gradients) would fit."""
+    """A run larger than a page may ask for; `allowed` of the unit (steps, gradients) would fit, or none."""
 
     def __init__(self, times: float, allowed: int, unit: str, fewer: str = "particles") -> None:
+        fits = f"Take {allowed:,} {unit}, or fewer {fewer}." if allowed else f"Take fewer {fewer}."
         super().__init__(
             f"This run takes {times:.3g} times what a page may compute at once, counted in gradients of all "
-            f"particles. Take {allowed:,} {unit}, or fewer {fewer}."
+            f"particles. {fits}"
         )
         self.allowed = allowed
         self.unit = unit
@@ -116,7 +117,7 @@ class Request:
         asked = self.work(parts)
         if asked > BUDGET:
             allowed = int(BUDGET // (asked / self.settings.num_steps))
-            raise OverBudget(asked / BUDGET, max(1, allowed), "steps")
+            raise OverBudget(asked / BUDGET, allowed, "steps")
 
     def before_continuing(self) -> Request:
         """The request whose run this one continues."""
@@ -136,7 +137,7 @@ class RaceSettings(Cloud):
 
     num_chains: int = param(1000, 1, 20_000, log=True, shown=(100, 10_000), help="size of each cloud")
     gradients: int = param(
-        300, 2, 50_000, log=True, shown=(20, 5000), help="what each sampler may spend on a particle"
+        300, 2, 20_000, log=True, shown=(20, 5000), help="what each sampler may spend on a particle"
     )
     same_noise: bool = param(
         True, help="at the same step all samplers take the same ξ; else each has noise of its own"
@@ -178,7 +179,7 @@ class Race:
         asked = sum(request.work(request.parts()) for request in self.requests())
         if asked > BUDGET:
             allowed = int(0.99 * self.settings.gradients * BUDGET / asked)  # whole steps round up and down
-            raise OverBudget(asked / BUDGET, max(2, allowed), "gradients")
+            raise OverBudget(asked / BUDGET, allowed if allowed >= 2 else 0, "gradients")
 
 
 def steps_for(sampler: Sampler, gradients: int) -> int:

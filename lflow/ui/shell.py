@@ -48,6 +48,8 @@ def main() -> None:
         menu_items={"About": "**lflow**: an interactive lab over Langevin dynamics."},
     )
     st.html(STYLE)
+    st.session_state["arrived"] = st.session_state.get("page") != page.url_path
+    st.session_state["page"] = page.url_path
     page.run()
 
 

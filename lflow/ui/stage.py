@@ -13,9 +13,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lflow.ui import player
 from lflow.ui.computing import progress
-from lflow.ui.controls import plain
+from lflow.ui.controls import plain, set_control
 from lflow.ui.drawing import Strokes
 from lflow.ui.request import OverBudget
+
+_LEAST = 5  # steps or gradients of a picture that stands in for a run over the budget
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,16 @@ class Stage:
         self.last_picture()
 
     def over_budget(self, error: OverBudget, key: str, play_short: Callable[[int], None]) -> None:
-        """What is allowed, a button that trims `key` to it, and a picture: the last, or a short run."""
+        """What is allowed, a button that trims `key` to it, and a picture: the last, or a short run.
+
+        Where not even the least run fits, only fewer particles help, and the error says so.
+        """
         st.error(sentence(error))
-        take = f"Take {error.allowed:,} {error.unit} instead"
-        st.button(take, on_click=set_control, args=(key, error.allowed))
-        if not self.last_picture():
-            few = max(2, error.allowed // 10)
+        if error.allowed:
+            take = f"Take {error.allowed:,} {error.unit} instead"
+            st.button(take, key=f"{self.prefix}-trim", on_click=set_control, args=(key, error.allowed))
+        few = error.allowed // 10
+        if not self.last_picture() and few >= _LEAST:
             st.caption(f"Shown here: the first {few:,} {error.unit}.")
             play_short(few)
 
@@ -95,11 +101,6 @@ class Stage:
 
     def _forget_stop(self) -> None:
         st.session_state.pop(self._stopped, None)
-
-
-def set_control(key: str, value: float) -> None:
-    """Give a control that is on the page another value."""
-    st.session_state[key] = value
 
 
 def sentence(error: Exception) -> str:

@@ -20,6 +20,10 @@ from lflow.ui.request import Cloud
 SEED = next(p for p in parameters(Cloud) if p.name == "seed")
 
 
+ARRIVED = "arrived"
+"""The shell's word that this run is the first of a visit to the page."""
+
+
 @dataclass(frozen=True)
 class PageState:
     """A page whose controls live in the URL under keys that begin with `prefix`."""
@@ -46,20 +50,22 @@ class PageState:
         pairs = ((name, st.query_params.get_all(name)) for name in st.query_params)
         arrived = keys.without(self.prefix, pairs)
         usable, refused = keys.check_link(arrived, self.known(), self.prefix)
+        followed = f"{self.prefix}-followed"
         if usable != arrived:
-            for name in self.known():
-                st.session_state.pop(self.key(name), None)
-            st.session_state[self._refused] = refused
+            self._forget_all_but({})
+            st.session_state[followed] = usable, refused
             st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
-        return list(st.session_state.get(self._refused, []))
+        if arrived and st.session_state.get(ARRIVED):
+            self._forget_all_but(arrived)
+        # What was refused is told of the address that it left, and of no other.
+        address, told = st.session_state.get(followed, (None, []))
+        return list(told) if address == arrived else []
 
-    @property
-    def _refused(self) -> str:
-        return f"{self.prefix}-refused"
-
-    def forget_refusals(self) -> None:
-        """The reader has moved on from the link that was opened."""
-        st.session_state.pop(self._refused, None)
+    def _forget_all_but(self, kept: Mapping[str, Any]) -> None:
+        """Forget the controls that an address leaves out: there they are at their defaults."""
+        for name in self.known():
+            if name not in kept:
+                st.session_state.pop(self.key(name), None)
 
     def is_hidden(self, name: str) -> bool:
         """Whether the link hides a control or a group."""
@@ -87,7 +93,6 @@ class PageState:
             set_control(self.key(name), value, in_address[name])
 
     def _reset(self) -> None:
-        self.forget_refusals()
         st.query_params.pop(self.key("drawing"), None)  # the one value that no widget keeps
         reset(self.prefix, keep=[self.key("seed")])
         self.changed()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -21,13 +21,11 @@ def code_and_reasons(runs: Mapping[str, Parts], settings: Cloud) -> None:
     with st.expander("Equations and references"):
         _each(runs, equations)
     with st.expander("Why this setting behaves so" if len(runs) == 1 else "Why these settings behave so"):
-        _each(
-            runs, lambda parts: st.markdown("\n".join(f"- {said}" for said in explain.why(parts, settings)))
-        )
+        _each(runs, lambda parts: st.markdown(_reasons(parts, settings)))
 
 
-def _as_list(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {said}" for said in sentences)
+def _reasons(parts: Parts, settings: Cloud) -> str:
+    return "\n".join(f"- {said}" for said in explain.why(parts, settings))
 
 
 def _each(runs: Mapping[str, Parts], show: Callable[[Parts], object]) -> None:

@@ -51,7 +51,7 @@ def show(page: str) -> None:
         left, right = st.columns([1, 3.2], gap="medium")
     with left:
         choice = view.controls()
-        st.button("Reset", on_click=_reset, type="tertiary", help="Every control of this view")
+        st.button("Reset", on_click=reset_view, type="tertiary", help="Every control of this view")
     with right:
         st.markdown(f"##### {view.QUESTION}")
         try:
@@ -74,11 +74,6 @@ def groups(view: Any) -> tuple[str, ...]:
     """What a link to a view may hide: its controls, by name."""
     drawn = st.session_state[f"{PREFIX}-defaults"]
     return tuple(name for name in (VIEW.name, *(each.name for each in view.CONTROLS)) if key(name) in drawn)
-
-
-def _reset() -> None:
-    PAGE.forget_refusals()
-    reset_view()
 
 
 def build() -> None:

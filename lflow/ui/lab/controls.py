@@ -72,7 +72,6 @@ def _continued(*described: Any) -> int:
     name, now = f"{PREFIX}-described", repr(described)
     if st.session_state.get(name, now) != now:
         st.session_state[key("more")] = 0
-        PAGE.forget_refusals()
     st.session_state[name] = now
     return int(CHOOSER.control(SETTINGS["more"], "Times continued", group="run"))
 

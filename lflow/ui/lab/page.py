@@ -16,13 +16,13 @@ from lflow.loop import Result
 from lflow.metrics import autocorrelation
 from lflow.samplers import get_class, names
 from lflow.ui import explain, single, take
-from lflow.ui.controls import plain
+from lflow.ui.controls import plain, set_control
 from lflow.ui.lab import controls as lab
 from lflow.ui.packing import Scene, pack
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
 from lflow.ui.run import flow_density, has_flow, run
 from lflow.ui.scene import distances, make_scene
-from lflow.ui.stage import Stage, set_control
+from lflow.ui.stage import Stage
 from lflow.ui.store import Store
 from lflow.ui.theme import FAMILY_COLOURS, family_of
 from lflow.ui.truth import Truth, find_truth

@@ -12,14 +12,14 @@ import streamlit as st
 
 from lflow.paths import assets_dir
 from lflow.ui import racing, take
-from lflow.ui.controls import plain
+from lflow.ui.controls import plain, set_control
 from lflow.ui.explain import number
 from lflow.ui.packing import pack
 from lflow.ui.race import controls as race
 from lflow.ui.race import seeds
 from lflow.ui.racing import Row
 from lflow.ui.request import OverBudget, Parts, Race, suggested_step_size
-from lflow.ui.stage import Stage, set_control
+from lflow.ui.stage import Stage
 from lflow.ui.store import Store
 from lflow.ui.under import code_and_reasons
 

@@ -7,13 +7,14 @@ controls; what the page opens on is shipped.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import streamlit as st
 
-from lflow.papers.experiment import Config, Findings, Job, Record, mean_and_error, paired
+from lflow.papers.experiment import Config, Findings, Job, Record, is_lower, mean_and_error, select
 from lflow.ui import racing, study
 from lflow.ui.controls import plain
 from lflow.ui.curves import BAND, Axes, Curve, Look, decades, draw, theme_index
@@ -27,48 +28,62 @@ STUDY = "race"
 SEEDS = 5
 _POINTS = 25  # of a curve
 _DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
-_truths = Store(8)
 
 
 class Course(NamedTuple):
-    """A lane's distances at growing counts of gradients, a row a seed."""
+    """A lane's distances at growing counts of gradients, by seed."""
 
     label: str
     gradients: list[int]
-    distances: list[list[float]]
+    distances: dict[int, list[float]]
+
+
+@st.cache_resource
+def _store() -> Store:
+    return Store(32)
 
 
 def jobs(race: Race) -> list[Job]:
     """A run of each lane with each seed."""
-    found = []
-    for lane in race.lanes:
-        for seed in range(race.settings.seed, race.settings.seed + SEEDS):
-            settings = race.settings.config() | {"seed": seed}
-            config = {"energy": race.energy, "sampler": lane.sampler, "rule": lane.rule, "settings": settings}
-            found.append(Job(config, 1.0))
-    return found
+    seeds = range(race.settings.seed, race.settings.seed + SEEDS)
+    return [
+        Job(
+            {
+                "energy": race.energy,
+                "lanes": [list(each) for each in race.lanes],
+                "lane": lane,
+                "settings": race.settings.config() | {"seed": seed},
+            },
+            1.0,
+        )
+        for lane in range(len(race.lanes))
+        for seed in seeds
+    ]
 
 
 def work(config: Config) -> Findings:
     """One lane with one seed: its distances at counts of gradients that grow geometrically."""
     settings = {name: value for name, value in config["settings"].items() if name != "name"}
-    race = Race(config["energy"], (Lane(config["sampler"], config["rule"]),), RaceSettings(**settings))
-    (track,) = racing.run_race(race, _truths)
+    lanes = tuple(Lane(*each) for each in config["lanes"])
+    race = Race(config["energy"], lanes, RaceSettings(**settings))
+    track = racing.run_lane(race, config["lane"], "", _store())
     counts = racing.gradient_counts(race.settings)
-    places = sorted({round(len(counts) ** (k / _POINTS)) for k in range(_POINTS + 1)} - {len(counts)})
+    last = len(counts) - 1
+    places = sorted({round(last ** (k / _POINTS)) for k in range(_POINTS + 1)})
     away, floor = track.away, track.truth.floor
     lost = bool((track.result.diverged | track.result.escaped).any())
-    known = away is not None and not lost
     return {
         "gradients": [int(counts[place]) for place in places],
-        "distances": [away[int(track.frames[place])] for place in places] if known and away else [],
+        "distances": None if away is None or lost else [away[int(track.frames[place])] for place in places],
         "floor": None if floor is None else list(floor),
     }
 
 
 def section(race: Race, labels: Sequence[str]) -> None:
     """The expander: nothing runs until a reader opens it."""
-    opened = st.expander("Is it the seed? Five of them", key=f"{STUDY}-seeds", on_change="rerun")
+    opened = st.expander(
+        "Is it the seed? Five of them", expanded=True, key=f"{STUDY}-seeds", on_change="rerun"
+    )
     if opened.open:
         with opened:
             _show(race, labels)
@@ -76,7 +91,7 @@ def section(race: Race, labels: Sequence[str]) -> None:
 
 def _show(race: Race, labels: Sequence[str]) -> None:
     records = study.collect(STUDY, work, jobs(race))
-    courses = [_course(label, lane, records) for label, lane in zip(labels, race.lanes, strict=True)]
+    courses = [_course(label, lane, records) for lane, label in enumerate(labels)]
     kept = [course for course in courses if len(course.distances) > 1]
     floor = next((Floor(*r.found["floor"]) for r in records if r.found["floor"]), None)
     if not kept or floor is None:
@@ -89,34 +104,30 @@ def _show(race: Race, labels: Sequence[str]) -> None:
     first = race.settings.seed
     st.caption(
         f"Seeds {first} to {first + SEEDS - 1}. Lines are means, bands ± {BAND:g} standard errors. "
-        "A sampler that loses particles with a seed has no distance there."
+        "Nearer is by a paired test at 99 %. With a seed that loses particles there is no distance."
     )
 
 
-def _course(label: str, lane: Lane, records: Sequence[Record]) -> Course:
-    mine = [
-        record.found
-        for record in records
-        if (record.config["sampler"], record.config["rule"]) == tuple(lane) and record.found["distances"]
-    ]
-    return Course(label, mine[0]["gradients"] if mine else [], [found["distances"] for found in mine])
+def _course(label: str, lane: int, records: Sequence[Record]) -> Course:
+    mine = [record for record in select(records, lane=lane) if record.found["distances"]]
+    by_seed = {record.config["settings"]["seed"]: record.found["distances"] for record in mine}
+    return Course(label, mine[0].found["gradients"] if mine else [], by_seed)
 
 
 def words(courses: Sequence[Course], floor: Floor) -> str:
     """How near each lane ends, and which are told apart by the seeds."""
-    ends = {course.label: [distances[-1] for distances in course.distances] for course in courses}
-    order = sorted(ends, key=lambda label: sum(ends[label]) / len(ends[label]))
+    ends = {
+        course.label: {seed: distances[-1] for seed, distances in course.distances.items()}
+        for course in courses
+    }
+    order = sorted(ends, key=lambda label: statistics.fmean(ends[label].values()))
     told = []
     for label in order:
-        found = mean_and_error(ends[label])
+        found = mean_and_error(list(ends[label].values()))
         told.append(f"{label} {number(found['mean'] / floor.mean)} ± {number(found['error'] / floor.mean)}")
     said = [f"At the end, in units of what exact samples reach: {', '.join(told)}."]
     for nearer, farther in pairwise(order):
-        if len(ends[nearer]) != len(ends[farther]):
-            continue
-        gap = paired(ends[farther], ends[nearer])
-        sure = gap["mean"] > BAND * gap["error"]
-        verb = "is nearer than" if sure else "cannot be told from"
+        verb = "is nearer than" if is_lower(ends[nearer], ends[farther]) else "cannot be told from"
         said.append(f"{nearer} {verb} {farther}.")
     return " ".join(said)
 
@@ -127,7 +138,7 @@ def _chart(courses: Sequence[Course], floor: Floor, parts: dict[str, Parts]) -> 
     dashes = {label: _DASHES[families[:k].count(families[k])] for k, label in enumerate(parts)}
     curves = []
     for course in courses:
-        found = [mean_and_error(values) for values in zip(*course.distances, strict=True)]
+        found = [mean_and_error(values) for values in zip(*course.distances.values(), strict=True)]
         look = Look(hues[course.label][theme_index()], dashes[course.label])
         means, errors = [each["mean"] for each in found], [each["error"] for each in found]
         curves.append(Curve(course.label, look, course.gradients, means, errors))
