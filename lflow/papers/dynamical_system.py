@@ -113,12 +113,12 @@ def _budget(config: Config, progress: Callback | None) -> Findings:
     """W2 of the last iterate that each number of gradients pays for; infinite (None) if a chain was lost."""
     energy, law = target()
     sampler, budgets = make_sampler(config["method"]), config["budgets"]
-    per_step, first = sampler.gradients_per_step, sampler.start_gradients
+    frames = [sampler.steps_for(budget) for budget in budgets]
     result = simulate(
         energy,
         sampler,
         step_size=config["h"],
-        num_steps=(budgets[-1] - first) // per_step,
+        num_steps=frames[-1],
         num_chains=config["chains"],
         record_every=1,
         seed=config["seed"],
@@ -127,7 +127,6 @@ def _budget(config: Config, progress: Callback | None) -> Findings:
     )
     if (result.diverged | result.escaped).any():
         return {"w2": [None] * len(budgets)}
-    frames = [(budget - first) // per_step for budget in budgets]
     return {"w2": [law.w2(mirrored(result.positions[frame])) for frame in frames]}
 
 
@@ -135,16 +134,15 @@ def _decay(config: Config, progress: Callback | None) -> Findings:
     """W2 along a run with constant or falling steps, at gradient counts that grow geometrically."""
     energy, law = target()
     sampler = make_sampler(config["method"])
-    per_step = sampler.gradients_per_step
     parts = config["decay"] if config["rule"] == "polynomial" else {"step_size": config["decay"]["step_size"]}
     rule = steps.get(config["rule"], **parts)
     result = simulate(
         energy,
         sampler,
         rule,
-        num_steps=config["gradients"] // per_step,
+        num_steps=sampler.steps_for(config["gradients"]),
         num_chains=config["chains"],
-        record_every=max(1, 6 // per_step),
+        record_every=max(1, 6 // sampler.gradients_per_step),
         seed=config["seed"],
         device="cpu",
         callback=progress,

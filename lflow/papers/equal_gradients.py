@@ -45,7 +45,7 @@ def work(config: Config, progress: Callback | None = None) -> Findings:
     """
     truth = find_truth(json.dumps(config["energy"], sort_keys=True), config["chains"])
     sampler = samplers.get(**config["sampler"])
-    taken = num_steps(sampler, config["gradients"])
+    taken = max(1, sampler.steps_for(config["gradients"]))
     result = simulate(
         truth.energy,
         sampler,
@@ -67,11 +67,6 @@ def work(config: Config, progress: Callback | None = None) -> Findings:
         found["energy_error"] = round(float(truth.energy(last).mean()) - truth.mean_energy, 4)
     found["acceptance"] = round(acceptance, 4) if sampler.has_accept_step else None
     return found | {"spread": round(truth.spread / truth.floor, 4)}
-
-
-def num_steps(sampler: samplers.Sampler, gradients: int) -> int:
-    """The steps that a number of gradients pays for; at least one."""
-    return max(1, (gradients - sampler.start_gradients) // max(1, sampler.gradients_per_step))
 
 
 @lru_cache(maxsize=32)
