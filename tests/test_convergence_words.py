@@ -25,7 +25,7 @@ def test_nothing_is_claimed_of_a_bias_within_the_noise() -> None:
     pooled = float(spread) * ((1 + (1 / 1.401) ** 2) / 2) ** 0.5
     # 5.041: the 99.95 % quantile of Student's law with 8 degrees of freedom, from a table.
     assert bias.noise_floor(found["ula"]) == pytest.approx(5.041 * pooled, rel=1e-3)
-    assert "A bias is seen of ULA from h = 0.64 on." in bias_words({0.02: 0.0, 0.64: 0.4})
+    assert "A bias is seen of ULA at h = 0.64." in bias_words({0.02: 0.0, 0.64: 0.4})
     assert "None is seen of ULA." in bias_words({0.02: 0.0})
     assert "The largest" not in bias_words({0.02: 0.0})
 

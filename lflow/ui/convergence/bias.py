@@ -173,7 +173,7 @@ def say(choice: Choice, found: Mapping[str, Sequence[Point]]) -> str:
     seen = [f"{short(name)} {_where(found[name], points)}" for name, points in above.items() if points]
     unseen = [short(name) for name, points in above.items() if not points]
     if seen:
-        told.append(f"A bias is seen of {listed(seen, '; ')}.")
+        told.append(f"A bias is seen of {'; '.join(seen)}.")
     if unseen:
         told.append(f"None is seen of {listed(unseen)}.")
     lost = [
@@ -196,7 +196,8 @@ def _where(points: Sequence[Point], seen: Sequence[Point]) -> str:
     """At which steps it is seen; "on" only where it is at every later step too, and on the same side."""
     later = [p for p in points if p.h >= seen[0].h and not p.lost]
     one_side = len({p.bias > 0 for p in seen}) == 1
-    return f"from h = {seen[0].h:g} on" if later == seen and one_side else f"at h = {_steps(seen)}"
+    on = later == seen and one_side and len(seen) > 1
+    return f"from h = {seen[0].h:g} on" if on else f"at h = {_steps(seen)}"
 
 
 def _steps(points: Iterable[Point]) -> str:

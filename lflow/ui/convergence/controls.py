@@ -105,6 +105,6 @@ def counted(counts: Sequence[int], noun: str) -> str:
     return f"{most} {noun}" if least == most else f"{least} to {most} {noun}"
 
 
-def listed(items: Sequence[str], between: str = ", ") -> str:
-    """Items as a sentence names them; `between` all but the last two, which "and" joins."""
-    return items[0] if len(items) == 1 else f"{between.join(items[:-1])} and {items[-1]}"
+def listed(items: Sequence[str]) -> str:
+    """Items as a sentence names them."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
