@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from lflow.exact import PROJECTIONS
 from lflow.loop import Result
 from lflow.metrics import mode_mass
 from lflow.metrics.distances import sliced_wasserstein2_frames
@@ -20,7 +21,7 @@ from lflow.ui import explain
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series
 from lflow.ui.request import Parts, Settings
 from lflow.ui.theme import FAMILY_COLOURS, family_of, shades
-from lflow.ui.truth import PROJECTIONS, Truth
+from lflow.ui.truth import Truth
 
 _TRACED = 3
 _PROPOSALS = 128  # cells along an axis, between which the player interpolates

@@ -271,11 +271,11 @@ def say(choice: Choice, records: Sequence[Record], best: Record | None) -> str:
         f"{metric.write(values[0])}; {metric.ends[1]} {metric.write(values[-1])}."
     ]
     if choice.metric == "ratio":
-        reach = 1 + 2 * best.found["spread"]
+        reach = best.found["reach"]
         near = sum(value < reach for value in values)
         told.append(
-            f"{near} of {len(records)} cells lie below {reach:.2f}, two standard deviations above what exact "
-            "draws show: this map cannot tell them apart."
+            f"{near} of {len(records)} cells lie below {reach:.2f}, as 97.5 % of exact draws do: this map "
+            "cannot tell them apart."
         )
     lost = sum(record.found["lost"] > 0 for record in records)
     told.append(f"Chains are lost in {lost} of {len(records)} cells." if lost else "No cell loses a chain.")
