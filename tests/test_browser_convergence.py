@@ -75,6 +75,19 @@ def test_stop_keeps_what_is_done_and_going_on_finishes(
     assert page_errors == []
 
 
+def test_stop_ends_a_long_run_within_it(server: Server, page: Page, page_errors: list[str]) -> None:
+    # The first of six runs takes more than five seconds; what it had done is not kept.
+    open_view(page, server, "bias", bias_samplers="proximal", bias_chains=15_000)
+    progress = page.get_by_test_id("stProgress")
+    expect(progress).to_contain_text("0 of 6 runs", timeout=SLOW)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    alert = page.get_by_test_id("stAlert").filter(has_text="Stopped")
+    expect(alert).to_contain_text("Stopped: 0 of 6 runs are done", timeout=3000)
+    wait_until_run(page)
+    expect(progress).to_have_count(0)
+    assert page_errors == []
+
+
 def test_a_choice_lives_in_the_address_and_comes_back(
     server: Server, page: Page, page_errors: list[str]
 ) -> None:

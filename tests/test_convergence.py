@@ -3,17 +3,19 @@
 import math
 import os
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from lflow import metrics, paths
+from lflow import energies, metrics, paths
+from lflow.exact import PROJECTIONS, exact
 from lflow.papers import equal_gradients, stationary_bias
-from lflow.papers.experiment import Record, key, read_parts
+from lflow.papers.experiment import key, read_parts
 from lflow.papers.stationary_bias import CLOSED_FORM, targets
 from lflow.ui import study
-from lflow.ui.convergence import bias, flow, last, sweep
+from lflow.ui.convergence import flow, last, sweep
 from lflow.ui.convergence import page as convergence
 from lflow.ui.curves import decades
 from lflow.ui.link import lab_request
@@ -50,6 +52,12 @@ def test_truths_of_the_mean_square() -> None:
         assert targets()[name].law.variance() == pytest.approx(value, rel=1e-6)
 
 
+def test_a_choice_that_costs_too_much_is_refused_in_a_sentence() -> None:
+    app = opened(view="bias", bias_chains="20000")
+    (error,) = app.error
+    assert "chains in a cloud, or fewer samplers" in error.value
+
+
 def test_lost_chains_leave_no_bias() -> None:
     job = stationary_bias.jobs("quartic", ("ula",), 200)[-1]
     assert stationary_bias.work({**job.config, "h": 1.0}) == {"errors": []}
@@ -72,7 +80,7 @@ def test_a_cell_has_the_mean_energy_of_the_closed_form() -> None:
 
 def test_a_good_cell_is_at_its_floor_and_one_that_hardly_moves_is_not() -> None:
     good, slow = equal_gradients.work(cell(0.2)), equal_gradients.work(cell(0.001))
-    assert good["ratio"] < 1 + 4 * good["spread"] < slow["ratio"]
+    assert good["ratio"] < good["reach"] < slow["ratio"]
 
 
 def test_a_cell_that_loses_chains_has_no_distance() -> None:
@@ -103,18 +111,31 @@ def test_what_is_shipped_is_what_a_run_gives(view: Any) -> None:
         close(view.work(record.config), record.found)
 
 
-def close(found: Any, expected: Any) -> None:
-    """The same within 1 %: another machine may round differently, and chains near a border part."""
+@every_view
+def test_what_is_shipped_is_not_what_another_seed_gives(view: Any) -> None:
+    shipped = list(read_parts(study.shipped_file(view.STUDY)).values())
+    record = shipped[len(shipped) // 2]
+    with pytest.raises(AssertionError):
+        close(view.work({**record.config, "seed": 99}), record.found)
+
+
+ROUNDED = 2e-4
+A_CHAIN = 2e-3
+"""What one of a few thousand chains that crosses a cell's border adds to a density."""
+
+
+def close(found: Any, expected: Any, by: float = ROUNDED) -> None:
+    """The same within 1 %, or as it is rounded: another machine may round differently."""
     if isinstance(expected, dict):
         assert found.keys() == expected.keys()
         for name in expected:
-            close(found[name], expected[name])
+            close(found[name], expected[name], A_CHAIN if name == "pictures" else by)
     elif isinstance(expected, list):
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
-            close(one, other)
+            close(one, other, by)
     else:
-        assert found == (None if expected is None else pytest.approx(expected, rel=0.01, abs=0.003))
+        assert found == (None if expected is None else pytest.approx(expected, rel=0.01, abs=by))
 
 
 @every_view
@@ -122,7 +143,6 @@ def test_every_control_is_declared_and_has_the_pages_prefix(view: Any) -> None:
     assert convergence.PAGE.key("view") == "convergence_view"
     names = [parameter.name for parameter in view.CONTROLS]
     assert all(name.startswith(f"{view.NAME}_") for name in names)
-    assert view.Choice() == type(view.Choice())()
 
 
 def opened(**settings: Any) -> AppTest:
@@ -201,6 +221,44 @@ def test_a_link_hides_controls_and_keeps_their_values() -> None:
     assert "RMM" not in said(app)
 
 
+def linked(app: AppTest) -> dict[str, list[str]]:
+    """The settings of the link that the page offers."""
+    address = next(element.value for element in app.code if element.language != "bash")
+    pairs = parse_qs(urlparse(address).query)
+    return {name.removeprefix("convergence_"): value for name, value in pairs.items()}
+
+
+def test_the_link_of_a_view_leads_to_what_is_shown_without_what_it_hides() -> None:
+    app = opened(view="bias", bias_samplers=["ula", "srk"])
+    assert linked(app)["bias_samplers"] == ["ula", "srk"]
+    app.multiselect(key="convergence-to-hide").set_value(["view", "bias_samplers"]).run()
+    for _ in range(2):  # the page that the link leads to offers the same link
+        found = linked(app) | {"hide": ["view,bias_samplers"]}
+        assert found == {"version": ["1"], "bias_samplers": ["ula", "srk"], "hide": ["view,bias_samplers"]}
+        app = opened(**found)
+        assert not app.button_group
+        assert "ULA's" in said(app)
+        assert "RMM" not in said(app)
+
+
+def test_a_link_may_hide_what_its_view_draws_and_keeps_the_view() -> None:
+    app = opened(view="bias")
+    to_hide = app.multiselect(key="convergence-to-hide")
+    assert to_hide.options == ["view", "bias_target", "bias_samplers", "bias_chains"]
+    to_hide.set_value(["bias_target"]).run()
+    app.button_group(key="convergence_view").set_value("flow").run()
+    assert not app.exception
+    assert app.multiselect(key="convergence-to-hide").options == [
+        "view",
+        "flow_target",
+        "flow_sampler",
+        "flow_power",
+        "flow_pair_h",
+        "flow_pair_window",
+    ]
+    assert linked(app) == {"version": ["1"], "view": ["flow"]}
+
+
 def test_a_window_longer_than_the_run_is_refused_in_a_sentence() -> None:
     app = opened(view="flow", flow_pair_h="0.001")
     (error,) = app.error
@@ -229,9 +287,9 @@ def test_the_best_cell_opens_in_the_lab_as_it_was() -> None:
     settings = sweep.lab_settings(best)
     request = lab_request({name.removeprefix("lab_"): value for name, value in settings.items()})
     result = run(request, Store(1))
-    truth = equal_gradients.find_truth('{"name": "rings"}', best.config["chains"])
-    away = metrics.sliced_wasserstein2(result.positions[-1], truth.draws, equal_gradients.PROJECTIONS)
-    assert float(away) / truth.floor == pytest.approx(best.found["ratio"], rel=0.01)
+    truth = exact(energies.get("rings"), best.config["chains"])
+    away = metrics.sliced_wasserstein2(result.positions[-1], truth.draws, PROJECTIONS)
+    assert float(away) / truth.floor.mean == pytest.approx(best.found["ratio"], rel=0.01)
 
 
 def test_a_map_that_was_stopped_says_what_is_missing() -> None:
@@ -239,38 +297,6 @@ def test_a_map_that_was_stopped_says_what_is_missing() -> None:
     records = list(read_parts(study.shipped_file(sweep.STUDY)).values())[:10]
     words = sweep.say(choice, records, sweep.best_cell(choice, records))
     assert "71 of 81 cells are not computed." in words
-
-
-def bias_records(errors: dict[float, list[float]]) -> list[Record]:
-    return [Record({"sampler": "ula", "h": h}, {"errors": each}, 0.0) for h, each in errors.items()]
-
-
-def test_nothing_is_claimed_of_a_bias_within_the_noise() -> None:
-    noisy = [0.01, -0.01, 0.012, -0.008, 0.001]
-    found = bias.curves(bias_records({0.02: noisy, 0.64: [x + 0.4 for x in noisy]}))
-    floor = bias.noise_floor(found)
-    spread = torch.tensor(noisy, dtype=torch.float64).std() / 5**0.5
-    assert floor == pytest.approx(3 * float(spread) * ((1 + (1 / 1.401) ** 2) / 2) ** 0.5, rel=1e-3)
-    words = bias.say(bias.Choice(samplers=("ula",)), found, floor)
-    assert "A bias is seen of ULA from h = 0.64 on." in words
-    quiet = bias.curves(bias_records({0.02: noisy}))
-    assert "None is seen of ULA." in bias.say(bias.Choice(samplers=("ula",)), quiet, bias.noise_floor(quiet))
-
-
-def test_lost_runs_are_told_in_words() -> None:
-    found = bias.curves(bias_records({0.02: [0.01] * 4 + [0.02], 0.64: []}))
-    words = bias.say(bias.Choice("quartic", ("ula",)), found, 0.001)
-    assert "Chains are lost, so that there is no point, with ULA at h = 0.64." in words
-
-
-def test_falling_steps_are_only_called_closer_beyond_two_errors() -> None:
-    def course(end: float) -> last.Course:
-        return last.Course([10, 100], [0.2, end], [0.01, 0.01])
-
-    choice = last.Choice(samplers=("ula",))
-    for end, words in ((0.05, "falling steps leave ULA closer"), (0.09, "falling steps leave no sampler")):
-        found = {("ula", "constant"): course(0.1), ("ula", "polynomial"): course(end)}
-        assert words in last.say(choice, found, 0.01)
 
 
 def test_ticks_are_one_two_and_five() -> None:

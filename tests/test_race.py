@@ -23,7 +23,7 @@ from lflow.ui.packing import pack
 from lflow.ui.presets import PRESETS, RACE_PRESETS
 from lflow.ui.race import seeds
 from lflow.ui.race.page import opening_files, words
-from lflow.ui.request import Lane, OverBudget, Race, RaceSettings, Request, as_json, steps_for
+from lflow.ui.request import Lane, OverBudget, Race, RaceSettings, Request, as_json
 from lflow.ui.store import Store
 from lflow.ui.theme import FAMILY_COLOURS, shades
 from lflow.ui.truth import Floor
@@ -302,13 +302,6 @@ def test_shades_begin_with_the_familys_colour_and_differ() -> None:
         assert found[0] == pair
         assert len(set(found)) == 4
     assert shades(["overdamped", "accept"]) == [FAMILY_COLOURS["overdamped"], FAMILY_COLOURS["accept"]]
-
-
-def test_steps_for_counts_the_first_gradient() -> None:
-    assert steps_for(samplers.get("ula"), 10) == 10
-    assert steps_for(samplers.get("mala"), 10) == 9
-    assert steps_for(samplers.get("hmc", num_leapfrog=4), 10) == 2
-    assert steps_for(samplers.get("random_walk"), 10) == 10
 
 
 def test_a_race_by_hand() -> None:

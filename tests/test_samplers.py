@@ -356,3 +356,10 @@ def test_steps_of_a_size_for_each_chain(name: str) -> None:
         torch.testing.assert_close(together.x[one], state.x)
         assert info.acceptance is not None
         torch.testing.assert_close(info.acceptance[one], told.acceptance)
+
+
+def test_steps_for_counts_the_first_gradient() -> None:
+    assert samplers.get("ula").steps_for(10) == 10
+    assert samplers.get("mala").steps_for(10) == 9
+    assert samplers.get("hmc", num_leapfrog=4).steps_for(10) == 2
+    assert samplers.get("random_walk").steps_for(10) == 10

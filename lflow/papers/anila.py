@@ -145,7 +145,7 @@ def _budgets(config: Config) -> Findings:
     if config["method"] == "exact":
         return {"w2": [distance(place, energy.sample(config["chains"], generator))], "lost": 0.0}
     sampler = _sampler(config["method"], config["b"])
-    steps = [(most - sampler.start_gradients) // sampler.gradients_per_step for most in config["budgets"]]
+    steps = [sampler.steps_for(most) for most in config["budgets"]]
     result = simulate(
         energy,
         sampler,

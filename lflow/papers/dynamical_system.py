@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lflow import samplers, simulate, steps
 from lflow.energies import get as get_energy
+from lflow.loop import Callback
 from lflow.papers.dynamical_system_findings import conclude
 from lflow.papers.dynamical_system_laws import (
     DECAY,
@@ -79,15 +80,15 @@ def mirrored(x: Tensor) -> Tensor:
     return torch.cat([x.flatten(), -x.flatten()])
 
 
-def work(config: Config) -> Findings:
+def work(config: Config, progress: Callback | None = None) -> Findings:
     """One run."""
     if config["method"] == "exact":
         _, law = target()
         return {"w2": law.w2(mirrored(law.draw(config["chains"], 10_000 + config["seed"])))}
-    return {"variance": _variance, "budget": _budget, "decay": _decay}[config["part"]](config)
+    return {"variance": _variance, "budget": _budget, "decay": _decay}[config["part"]](config, progress)
 
 
-def _variance(config: Config) -> Findings:
+def _variance(config: Config, progress: Callback | None) -> Findings:
     """The mean square over ten frames 2/h steps apart, after 10/h steps from N(0,1); None if one was lost."""
     h, start = config["h"], torch.Generator().manual_seed(config["seed"])
     gap = round(2 / h)
@@ -101,49 +102,50 @@ def _variance(config: Config) -> Findings:
         record_every=gap,
         seed=config["seed"],
         device="cpu",
+        callback=progress,
     )
     if (result.diverged | result.escaped).any():
         return {"variance": None}
     return {"variance": float(result.positions[5:].double().square().mean())}
 
 
-def _budget(config: Config) -> Findings:
+def _budget(config: Config, progress: Callback | None) -> Findings:
     """W2 of the last iterate that each number of gradients pays for; infinite (None) if a chain was lost."""
     energy, law = target()
     sampler, budgets = make_sampler(config["method"]), config["budgets"]
-    per_step, first = sampler.gradients_per_step, sampler.start_gradients
+    frames = [sampler.steps_for(budget) for budget in budgets]
     result = simulate(
         energy,
         sampler,
         step_size=config["h"],
-        num_steps=(budgets[-1] - first) // per_step,
+        num_steps=frames[-1],
         num_chains=config["chains"],
         record_every=1,
         seed=config["seed"],
         device="cpu",
+        callback=progress,
     )
     if (result.diverged | result.escaped).any():
         return {"w2": [None] * len(budgets)}
-    frames = [(budget - first) // per_step for budget in budgets]
     return {"w2": [law.w2(mirrored(result.positions[frame])) for frame in frames]}
 
 
-def _decay(config: Config) -> Findings:
+def _decay(config: Config, progress: Callback | None) -> Findings:
     """W2 along a run with constant or falling steps, at gradient counts that grow geometrically."""
     energy, law = target()
     sampler = make_sampler(config["method"])
-    per_step = sampler.gradients_per_step
     parts = config["decay"] if config["rule"] == "polynomial" else {"step_size": config["decay"]["step_size"]}
     rule = steps.get(config["rule"], **parts)
     result = simulate(
         energy,
         sampler,
         rule,
-        num_steps=config["gradients"] // per_step,
+        num_steps=sampler.steps_for(config["gradients"]),
         num_chains=config["chains"],
-        record_every=max(1, 6 // per_step),
+        record_every=max(1, 6 // sampler.gradients_per_step),
         seed=config["seed"],
         device="cpu",
+        callback=progress,
     )
     taken = result.gradient_evaluations
     wanted = torch.logspace(1.2, torch.log10(taken[-1].double()).item(), 25)

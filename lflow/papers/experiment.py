@@ -23,6 +23,7 @@ from lflow.spec import CONFIG_VERSION
 
 Config = dict[str, Any]
 Findings = dict[str, Any]
+_CALL = 5000  # chains on a line whose gradients take as long as all else that a step does
 
 
 class Job(NamedTuple):
@@ -30,6 +31,11 @@ class Job(NamedTuple):
 
     config: Config
     cost: float
+
+
+def gradients_of_all(chains: int, gradients: float) -> float:
+    """The cost of a job: the gradients of all its chains, and of as many as a call of the energy costs."""
+    return (chains + _CALL) * gradients
 
 
 class Record(NamedTuple):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lflow import energies, fokker_planck, simulate, steps
 from lflow.energies.base import Bounds, Energy
+from lflow.loop import Callback
 from lflow.papers.dynamical_system import make_sampler, mirrored
 from lflow.papers.dynamical_system_laws import target
 from lflow.papers.experiment import Config, Findings
@@ -69,7 +70,7 @@ class Line:
         return self.energy(x)
 
 
-def work(config: Config) -> Findings:
+def work(config: Config, progress: Callback | None = None) -> Findings:
     """The distance of each window and what exact draws of the flow show; {"lost": True} if a chain was lost.
 
     config: target, sampler, rule (of falling steps: it sets how long the run is), constant (take its first
@@ -86,6 +87,10 @@ def work(config: Config) -> Findings:
     moments = [_moments(times, start, config["window"]) for start in starts]
     wanted = sorted({step for found in moments for step in found} - {0})
     generator = torch.Generator().manual_seed(config["seed"])
+
+    def tell(part: int, parts: int) -> bool | None:
+        return progress(part, parts) if progress else None
+
     result = simulate(
         on.energy,
         make_sampler(config["sampler"]),
@@ -95,11 +100,15 @@ def work(config: Config) -> Findings:
         record_every=wanted,
         seed=config["seed"],
         device="cpu",
+        callback=lambda step, of: tell(step, 2 * of),  # the windows take about as long again
     )
     if (result.diverged | result.escaped).any() or float(result.positions.abs().max()) > on.reach:
         return {"lost": True}
     clouds = {step: mirrored(x).double() for step, x in zip([0, *wanted], result.positions, strict=True)}
-    found = [_window(on, times, clouds, window, generator) for window in moments]
+    found = []
+    for count, window in enumerate(moments):
+        tell(WINDOWS + count, 2 * WINDOWS)
+        found.append(_window(on, times, clouds, window, generator))
     return {
         "starts": [round(float(times[window[0]]), 5) for window in moments],
         "distances": [round(each.distance, 6) for each in found],

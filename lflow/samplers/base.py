@@ -67,6 +67,10 @@ class Sampler(Declared):
         """Gradients (of a chain) that one step takes."""
         return 1
 
+    def steps_for(self, gradients: int) -> int:
+        """The steps that so many gradients a chain pay for; one without gradients counts its steps."""
+        return max(0, (gradients - self.start_gradients) // max(1, self.gradients_per_step))
+
     def work(self, num_chains: int) -> float:
         """Time that a step takes beside its gradients, in units of a simple gradient of all chains."""
         return 1.0

@@ -12,6 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 QUIET = 0.7
 """Seconds before a computation shows its progress."""
 
+_APART = 0.1  # seconds between what is shown: a short step is told of sooner than anyone can read
+
 
 def progress(
     notice: DeltaGenerator,
@@ -27,10 +29,14 @@ def progress(
     """
     began = time.monotonic()
     bar: list[DeltaGenerator] = []
+    next_at = began + quiet
 
     def report(share: float, said: str) -> None:
-        if time.monotonic() - began < quiet:
+        nonlocal next_at
+        now = time.monotonic()
+        if now < next_at:
             return
+        next_at = now + _APART
         if not bar:
             with notice.container(horizontal=True, vertical_alignment="center"):
                 bar.append(st.progress(0.0))

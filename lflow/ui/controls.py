@@ -125,10 +125,11 @@ def several_control(
 ) -> tuple[str, ...]:
     """A list of several of a parameter's choices; the names chosen, in their declared order."""
     options = parameter.choices or ()
+    remember_default(prefix, key, list(default))
     if is_hidden(prefix, key):
         linked = [parameter.parse(text) for text in st.query_params.get_all(key)] or list(default)
-        return tuple(option for option in options if option in linked)
-    remember_default(prefix, key, list(default))
+        st.session_state[key] = [option for option in options if option in linked]
+        return tuple(st.session_state[key])
     chosen = st.pills(
         label,
         options,

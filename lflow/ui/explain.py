@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from lflow.exact import Floor
 from lflow.loop import Result
 from lflow.ui.request import Cloud, Parts, stability_edge
-from lflow.ui.truth import Floor, Truth
+from lflow.ui.truth import Truth
 
 
 def number(value: float) -> str:

@@ -20,7 +20,7 @@ from lflow.ui.explain import number
 from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Scene
 from lflow.ui.program import LaneProgram, race_code
-from lflow.ui.request import Parts, Race, RaceSettings, Request, starting_points, steps_for
+from lflow.ui.request import Parts, Race, RaceSettings, Request, starting_points
 from lflow.ui.scene import make_race_scene
 from lflow.ui.store import Store
 from lflow.ui.track import Track, track_of
@@ -95,7 +95,7 @@ def noise_seed(race: Race, lane: int) -> int:
 
 def paid_steps(parts: Parts, counts: Tensor) -> list[int]:
     """The steps that each count of gradients pays for."""
-    return [steps_for(parts.sampler, count) for count in counts.tolist()]
+    return [parts.sampler.steps_for(count) for count in counts.tolist()]
 
 
 def _run_lane(

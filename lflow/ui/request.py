@@ -35,8 +35,8 @@ FORMULA, POINTS = "from_expression", "from_points"
 class OverBudget(ValueError):
     """A run larger than a page may ask for; `allowed` of the unit (steps, gradients) would fit, or none."""
 
-    def __init__(self, times: float, allowed: int, unit: str) -> None:
-        fits = f"Take {allowed:,} {unit}, or fewer particles." if allowed else "Take fewer particles."
+    def __init__(self, times: float, allowed: int, unit: str, fewer: str = "particles") -> None:
+        fits = f"Take {allowed:,} {unit}, or fewer {fewer}." if allowed else f"Take fewer {fewer}."
         super().__init__(
             f"This run takes {times:.3g} times what a page may compute at once, counted in gradients of all "
             f"particles. {fits}"
@@ -168,7 +168,7 @@ class Race:
         settings = {p.name: getattr(self.settings, p.name) for p in parameters(Cloud)}
         request = Request(self.energy, lane.sampler, lane.rule, Settings(**settings))
         sampler = request.parts().sampler
-        steps_paid = steps_for(sampler, self.settings.gradients)
+        steps_paid = sampler.steps_for(self.settings.gradients)
         if steps_paid < 1:
             first = sampler.start_gradients + sampler.gradients_per_step
             raise ValueError(f"the first step of {sampler.title} takes {first:,} gradients: allow more")
@@ -180,11 +180,6 @@ class Race:
         if asked > BUDGET:
             allowed = int(0.99 * self.settings.gradients * BUDGET / asked)  # whole steps round up and down
             raise OverBudget(asked / BUDGET, allowed if allowed >= 2 else 0, "gradients")
-
-
-def steps_for(sampler: Sampler, gradients: int) -> int:
-    """The steps that so many gradients a particle pay for; one without gradients counts its steps."""
-    return max(0, (gradients - sampler.start_gradients) // max(1, sampler.gradients_per_step))
 
 
 def as_json(name: str, **values: Any) -> str:

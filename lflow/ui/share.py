@@ -20,5 +20,6 @@ def link(prefix: str, hidden: Sequence[str] = ()) -> str:
     }
     if hidden:
         values[f"{prefix}_hide"] = ",".join(hidden)
+    query = urlencode({f"{prefix}_version": CONFIG_VERSION, **values}, doseq=True)
     address = str(st.context.url or "").split("?")[0]
-    return f"{address}?{urlencode({f'{prefix}_version': CONFIG_VERSION, **values})}" if values else address
+    return f"{address}?{query}" if values else address

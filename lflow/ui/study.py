@@ -12,13 +12,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from lflow.papers.experiment import Config, Findings, Job, Record, finite, key, read_parts
+from lflow.loop import Callback
+from lflow.papers.experiment import Findings, Job, Record, finite, key, read_parts
 from lflow.paths import assets_dir
 from lflow.spec import CONFIG_VERSION
 from lflow.ui.computing import progress
 from lflow.ui.store import Store
 
-Work = Callable[[Config], Findings]
+Work = Callable[..., Findings]
+"""Makes of a configuration what is found; where it `tells`, also takes what `simulate` calls, or None."""
 
 
 def shipped_file(name: str) -> Path:
@@ -36,10 +38,12 @@ def _kept() -> Store:
     return Store(20_000)
 
 
-def collect(name: str, work: Work, jobs: Sequence[Job]) -> list[Record]:
+def collect(name: str, work: Work, jobs: Sequence[Job], tells: bool = False) -> list[Record]:
     """The records of the jobs in their order; where the reader stopped the computing, those that ended.
 
-    name: of the shipped file, and of the Stop button. Shows nothing if it takes less than 0.7 s.
+    name: of the shipped file, and of the Stop button. tells: `work` takes a second argument, a function to
+    tell how far a job is, through which Stop ends it; else Stop waits for the job. Shows nothing if it takes
+    less than 0.7 s.
     """
     kept, shipped = _kept(), _shipped(name)
     keys = [f"{name} {key(job.config)}" for job in jobs]
@@ -55,8 +59,15 @@ def collect(name: str, work: Work, jobs: Sequence[Job]) -> list[Record]:
         report = progress(notice, f"{name}-study-stop", _remember_stop, asked, keys)
         before, total, spent = len(jobs) - len(missing), sum(job.cost for _, job in missing), 0.0
         for done, (k, job) in enumerate(missing):
-            report(spent / total, f"{before + done} of {len(jobs)} runs")
-            found[k] = kept.get(k, lambda job=job: run_job(work, job))  # type: ignore[misc]
+            said = f"{before + done} of {len(jobs)} runs"
+
+            def tell(part: int, parts: int, spent: float = spent, job: Job = job, said: str = said) -> None:
+                report((spent + job.cost * part / parts) / total, said)
+
+            tell(0, 1)
+            # Stop, or a changed control, ends the script where it tells: such a run is not kept.
+            told = (tell,) if tells else ()
+            found[k] = kept.get(k, lambda job=job, told=told: run_job(work, job, *told))  # type: ignore[misc]
             spent += job.cost
         notice.empty()
     return [record for record in (found[k] for k in keys) if isinstance(record, Record)]
@@ -66,13 +77,16 @@ def _remember_stop(asked: str, keys: Sequence[str]) -> None:
     st.session_state[asked] = list(keys)
 
 
-def run_job(work: Work, job: Job) -> Record:
-    """Run one job, in one thread: for many small steps a second one costs more than it brings."""
+def run_job(work: Work, job: Job, *told: Callback) -> Record:
+    """Run one job, in one thread: for many small steps a second one costs more than it brings.
+
+    told: what `work` takes beside the configuration.
+    """
     import torch
 
     torch.set_num_threads(1)
     began = time.perf_counter()
-    found = finite(work(job.config))
+    found = finite(work(job.config, *told))
     return Record(job.config, found, round(time.perf_counter() - began, 3))
 
 

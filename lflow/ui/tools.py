@@ -108,8 +108,7 @@ class PageState:
         with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
             value = self.seed() if has_seed else SEED.default
             st.button("Reset", on_click=self._reset, help="Every control but the seed")
-            with st.popover("Link"):
-                place = st.container()
+            place = self.link_place()
         return int(value), place
 
     def seed(self) -> int:
@@ -128,6 +127,11 @@ class PageState:
         )
         st.button("New seed", on_click=self._new_seed)
         return int(value)
+
+    def link_place(self) -> DeltaGenerator:
+        """The button behind which the link is shown, once all controls are drawn."""
+        with st.popover("Link"):
+            return st.container()
 
     def show_link(self, place: DeltaGenerator) -> None:
         """The address of what is shown; for a class, one that hides controls."""

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lflow.exact import PROJECTIONS
 from lflow.loop import Result
 from lflow.metrics.distances import sliced_wasserstein2_frames
 from lflow.ui.request import Parts, Request
 from lflow.ui.store import Store
 from lflow.ui.theme import family_of
-from lflow.ui.truth import PROJECTIONS, Truth, find_truth
+from lflow.ui.truth import Truth, find_truth
 
 
 class Track(NamedTuple):

@@ -1,35 +1,21 @@
-"""What is known of a target: its density on the picture, its marginals, exact draws, and their floors.
+"""What is known of a target: its density on the picture, its marginals, and what exact draws say of it.
 
 Knows an energy and a temperature, nothing of samplers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lflow.energies.base import Energy
 from lflow.energies.grid import energy_on_grid
+from lflow.exact import Floor, exact
 from lflow.metrics import mode_mass
-from lflow.metrics.distances import sliced_wasserstein2_frames
 
 GRID = 128
-PROJECTIONS = 16
-_DRAWS_SEED = 20_000
-_REPEATS = 60
-
-
-class Floor(NamedTuple):
-    """The distance of fresh exact samples, as many as the cloud has, to the draws it is compared with."""
-
-    mean: float
-    low: float
-    high: float
-    """97.5 % of exact samples come closer than this."""
 
 
 @dataclass(frozen=True)
@@ -57,38 +43,20 @@ def find_truth(energy: Energy, temperature: float, num_chains: int) -> Truth:
     if temperature == 0:
         return Truth(values.T)
     try:
-        draws = energy.sample(num_chains, _generator(0), temperature)
+        known = exact(energy, num_chains, temperature)
     except ValueError as error:
         return Truth(values.T, unknown=str(error))
-
-    def sample(n: int, generator: torch.Generator) -> Tensor:
-        return energy.sample(n, generator, temperature)
-
-    many = sample(20_000, _generator(2))
     density, ((x0, x1), (y0, y1)) = _density(energy, temperature, values), energy.bounds
     return Truth(
         values.T,
         density=density,
         marginal_x=None if density is None else density.sum(0) * (y1 - y0) / GRID,
         marginal_y=None if density is None else density.sum(1) * (x1 - x0) / GRID,
-        draws=draws,
-        floor=_floor(draws, sample, num_chains),
-        mean_energy=float(energy(many).mean()),
-        mode_shares=None if energy.modes is None else mode_mass(many, energy.modes),
+        draws=known.draws,
+        floor=known.floor,
+        mean_energy=known.mean_energy,
+        mode_shares=None if energy.modes is None else mode_mass(known.many, energy.modes),
     )
-
-
-def _generator(stream: int) -> torch.Generator:
-    return torch.Generator().manual_seed(_DRAWS_SEED + stream)
-
-
-def _floor(draws: Tensor, sample: Callable[[int, torch.Generator], Tensor], n: int) -> Floor:
-    generator = _generator(1)
-    repeats = _REPEATS if n <= 5000 else _REPEATS // 3
-    clouds = torch.stack([sample(n, generator) for _ in range(repeats)])
-    away = sliced_wasserstein2_frames(clouds, draws, num_projections=PROJECTIONS)
-    low, high = torch.quantile(away, torch.tensor([0.025, 0.975], dtype=away.dtype)).tolist()
-    return Floor(float(away.mean()), low, high)
 
 
 def _density(energy: Energy, temperature: float, values: Tensor) -> Tensor | None:

@@ -6,13 +6,14 @@ Knows its controls, its runs, its chart and its words.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from scipy.stats import t as student
 
 from lflow.papers import stationary_bias
 from lflow.papers.experiment import Job, Record, mean_and_error
@@ -25,6 +26,7 @@ from lflow.ui.convergence.controls import (
     named,
     short,
     spoken,
+    within_budget,
 )
 from lflow.ui.convergence.looks import looks
 from lflow.ui.curves import BAND, Axes, Curve, draw, with_errors
@@ -33,8 +35,8 @@ from lflow.ui.explain import listed
 NAME, TITLE, STUDY = "bias", "Bias", "convergence-bias"
 QUESTION = "How far from the target does a constant step size leave you?"
 work = stationary_bias.work
-NOISE = 3.0
-"""Standard errors that a bias must exceed: with forty points in view, two would often be chance."""
+LEVEL = 0.999
+"""At which a bias is told from none: with forty points in view, 99 % would often be chance."""
 DEFAULT = ("ula", "proximal", "rmm", "ormm", "srk", "leimkuhler_matthews", "baoab")
 TARGET = named("bias_target", {name: each.title for name, each in targets().items()}, "gaussian")
 SAMPLER = among_samplers("bias_samplers", SAMPLERS, DEFAULT[0])
@@ -54,13 +56,17 @@ CONTROLS = (TARGET, SAMPLER, CHAINS)
 class Choice:
     """What is shown; as it comes, what the view opens on."""
 
-    target: str = "gaussian"
+    target: str = TARGET.default
     samplers: tuple[str, ...] = DEFAULT
-    chains: int = 4000
+    chains: int = CHAINS.default
 
     def jobs(self) -> list[Job]:
-        """The runs that it takes."""
-        return stationary_bias.jobs(self.target, self.samplers, CHAINS.check(self.chains))
+        """The runs that it takes. OverBudget where they are too many."""
+
+        def jobs(chains: int) -> list[Job]:
+            return stationary_bias.jobs(self.target, self.samplers, chains)
+
+        return within_budget(jobs, CHAINS.check(self.chains), CHAINS, "chains in a cloud")
 
 
 def controls() -> Choice:
@@ -78,6 +84,11 @@ class Point(NamedTuple):
     bias: float
     error: float
 
+    @property
+    def lost(self) -> bool:
+        """Whether its run lost chains."""
+        return math.isnan(self.bias)
+
 
 def curves(records: Sequence[Record]) -> dict[str, list[Point]]:
     """The points of each sampler whose runs have ended, by their steps."""
@@ -89,23 +100,27 @@ def curves(records: Sequence[Record]) -> dict[str, list[Point]]:
     return found
 
 
-def noise_floor(found: Mapping[str, Sequence[Point]]) -> float:
-    """Three standard errors, pooled over all points: nothing below is claimed."""
-    points = [point for each in found.values() for point in each if not math.isnan(point.bias)]
-    return NOISE * float(np.sqrt(np.mean([(point.error / (1 + point.bias)) ** 2 for point in points])))
+def noise_floor(points: Sequence[Point]) -> float:
+    """What a sampler's bias must exceed: nothing below is claimed.
+
+    t √(mean of e²) over its n points, e the standard error over E[x²] as measured; t is the quantile of
+    Student's law for a two-sided test at 99.9 %, of n (5 - 1) degrees of freedom.
+    """
+    errors = [point.error / (1 + point.bias) for point in points if not point.lost]
+    quantile = student.ppf((1 + LEVEL) / 2, len(errors) * (CLOUDS - 1))
+    return float(quantile * np.sqrt(np.mean(np.square(errors))))
 
 
 def show(choice: Choice, records: Sequence[Record]) -> None:
     """The chart, its words and its numbers."""
-    found = {
-        name: points for name, points in curves(records).items() if any(p.bias == p.bias for p in points)
-    }
+    found = {name: points for name, points in curves(records).items() if not all(p.lost for p in points)}
     if not found:
         st.info("No sampler is chosen, or none has a run that kept its chains. Choose one.")
         return
     sizes = targets()[choice.target].step_sizes
-    floor = noise_floor(found)
-    most = max(abs(p.bias) + BAND * p.error for points in found.values() for p in points if p.bias == p.bias)
+    floors = {name: noise_floor(points) for name, points in found.items()}
+    least, floor = min(floors.values()), max(floors.values())
+    most = max(abs(p.bias) + BAND * p.error for points in found.values() for p in points if not p.lost)
     axes = Axes(
         "step size h (log)",
         "relative error of E[x²] (log)",
@@ -115,20 +130,26 @@ def show(choice: Choice, records: Sequence[Record]) -> None:
         y_ticks=[1e-4, 1e-3, 1e-2, 0.1, 1.0],
         y_format="~%",
     )
-    words = say(choice, found, floor)
+    words = say(choice, found)
     thin = _closed_forms(choice, sizes) if choice.target == "gaussian" else []
-    drawn = [_curve(name, points, floor) for name, points in found.items()]
+    drawn = [_curve(name, points, floors[name]) for name, points in found.items()]
     below = ([sizes[0], sizes[-1]], [floor, floor], "noise floor")
     st.altair_chart(draw(axes, drawn, below, thin), alt=spoken(words), key=f"{STUDY}-chart")
     st.markdown(words)
     st.caption(
         f"Each point is the mean over {CLOUDS} independent clouds of {choice.chains:,} chains, started from "
-        f"exact draws and left alone for ten units of time; bands are ± {BAND:g} standard errors. Below "
-        f"{floor:.2%}, three standard errors of a typical point, the estimate is noise: points there are "
-        "faint, and nothing is claimed of them."
+        f"exact draws and left alone for ten units of time; bands are ± {BAND:g} standard errors. Each "
+        f"sampler has a noise floor of its own, {_range(least, floor)}, that a point without bias exceeds "
+        "once in a thousand times: points below it are faint, and nothing is claimed of them. The line is "
+        "the highest of these floors."
     )
     with st.expander("The numbers"):
         st.table(_table(choice, found), alt="The bias and its standard error by step size and sampler")
+
+
+def _range(least: float, most: float) -> str:
+    low, high = f"{least:.2%}", f"{most:.2%}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _curve(name: str, points: Sequence[Point], floor: float) -> Curve:
@@ -145,59 +166,79 @@ def _closed_forms(choice: Choice, sizes: Sequence[float]) -> list[tuple[list[flo
     return [(h, [max(y, 1e-9) for y in line]) for line in lines if max(line) > 0]
 
 
-def say(choice: Choice, found: Mapping[str, Sequence[Point]], floor: float) -> str:
+def say(choice: Choice, found: Mapping[str, Sequence[Point]]) -> str:
     """What the chart shows, in words."""
     on = targets()[choice.target]
     told = [f"**On {on.title}**, E[x²] of the stationary law against the target's {on.law.variance():.4g}."]
-    above = {name: [p for p in points if abs(p.bias) > floor] for name, points in found.items()}
-    seen = [f"{short(name)} from h = {points[0].h:g} on" for name, points in above.items() if points]
+    above = {name: _above(points) for name, points in found.items()}
+    seen = [f"{short(name)} {_where(found[name], points)}" for name, points in above.items() if points]
     unseen = [short(name) for name, points in above.items() if not points]
     if seen:
-        told.append(f"A bias is seen of {listed(seen)}.")
+        told.append(f"A bias is seen of {'; '.join(seen)}.")
     if unseen:
         told.append(f"None is seen of {listed(unseen)}.")
     lost = [
-        f"{short(name)} at h = {listed([f'{p.h:g}' for p in points if math.isnan(p.bias)])}"
+        f"{short(name)} at h = {_steps(p for p in points if p.lost)}"
         for name, points in found.items()
-        if any(math.isnan(p.bias) for p in points)
+        if any(p.lost for p in points)
     ]
     if lost:
         told.append(f"Chains are lost, so that there is no point, with {listed(lost)}.")
-    return " ".join([*told, _say_worst(found), _say_closed_form(choice, found)]).strip()
+    return " ".join([*told, *_say_worst(above), *_say_closed_form(choice, found)])
 
 
-def _say_worst(found: Mapping[str, Sequence[Point]]) -> str:
-    kept = [(name, p) for name, points in found.items() for p in points if not math.isnan(p.bias)]
-    name, p = max(kept, key=lambda each: abs(each[1].bias))
+def _above(points: Sequence[Point]) -> list[Point]:
+    """Those of which a bias is seen."""
+    floor = noise_floor(points)
+    return [p for p in points if abs(p.bias) > floor]
+
+
+def _where(points: Sequence[Point], seen: Sequence[Point]) -> str:
+    """At which steps it is seen; "on" only where it is at every later step too, and on the same side."""
+    later = [p for p in points if p.h >= seen[0].h and not p.lost]
+    one_side = len({p.bias > 0 for p in seen}) == 1
+    on = later == seen and one_side and len(seen) > 1
+    return f"from h = {seen[0].h:g} on" if on else f"at h = {_steps(seen)}"
+
+
+def _steps(points: Iterable[Point]) -> str:
+    return listed([f"{p.h:g}" for p in points])
+
+
+def _say_worst(above: Mapping[str, Sequence[Point]]) -> list[str]:
+    seen = [(name, p) for name, points in above.items() for p in points]
+    if not seen:
+        return []
+    name, p = max(seen, key=lambda each: abs(each[1].bias))
     side = "too wide" if p.bias > 0 else "too narrow"
-    return f"The largest is {short(name)}'s at h = {p.h:g}: {p.bias:+.1%}, {side}."
+    return [f"The largest is {short(name)}'s at h = {p.h:g}: {p.bias:+.1%}, {side}."]
 
 
-def _say_closed_form(choice: Choice, found: Mapping[str, Sequence[Point]]) -> str:
+def _say_closed_form(choice: Choice, found: Mapping[str, Sequence[Point]]) -> list[str]:
     if choice.target != "gaussian":
-        return "There is no closed form to compare with here."
+        return ["There is no closed form to compare with here."]
     away = [
         abs(p.bias + 1 - CLOSED_FORM[name](p.h)) / p.error
         for name, points in found.items()
         if name in CLOSED_FORM
         for p in points
-        if not math.isnan(p.bias)
+        if not p.lost
     ]
     if not away:
-        return ""
+        return []
     exact = [short(name) for name in found if name in CLOSED_FORM and CLOSED_FORM[name](0.5) == 1.0]
     said = (
         f"The thin lines are closed forms; of {len(away)} points that have one, the median lies "
         f"{float(np.median(away)):.1f} and the farthest {max(away):.1f} standard errors from it."
     )
     verb = "is" if len(exact) == 1 else "are"
-    return said + (f" By closed form {listed(exact)} {verb} exact here at every step." if exact else "")
+    return [said, *([f"By closed form {listed(exact)} {verb} exact here at every step."] if exact else [])]
 
 
 def _table(choice: Choice, found: Mapping[str, Sequence[Point]]) -> pd.DataFrame:
     columns: dict[str, list[str]] = {"h": [f"{h:g}" for h in targets()[choice.target].step_sizes]}
     for name, points in found.items():
-        by_step = {p.h: "lost" if math.isnan(p.bias) else f"{p.bias:+.2%} ± {p.error:.2%}" for p in points}
+        by_step = {p.h: "lost" if p.lost else f"{p.bias:+.2%} ± {p.error:.2%}" for p in points}
         columns[short(name)] = [by_step.get(h, "") for h in targets()[choice.target].step_sizes]
     return pd.DataFrame(columns).set_index("h")
 

@@ -5,7 +5,7 @@ Knows what a link may set, and nothing of what the views compute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,10 @@ import streamlit as st
 
 from lflow import samplers
 from lflow.papers.dynamical_system_laws import WRONG
+from lflow.papers.experiment import Job
 from lflow.spec import Parameter
 from lflow.ui.controls import parameter_control, reset, several_control
+from lflow.ui.request import OverBudget
 
 PREFIX = "convergence"
 
@@ -66,6 +68,25 @@ def reset_view() -> None:
 def forget_defaults() -> None:
     """Forget the controls of the view before: `reset_view` is about those that are drawn now."""
     st.session_state.pop(f"{PREFIX}-defaults", None)
+
+
+BUDGET = 3e9
+"""What all runs of a choice may cost, in gradients of all chains: about a minute, which Stop may end."""
+
+
+def within_budget(jobs: Callable[[int], list[Job]], asked: int, parameter: Parameter, unit: str) -> list[Job]:
+    """The jobs of a choice with so many of the unit. OverBudget, with the most that is allowed, if too many.
+
+    parameter: declares the number; what is allowed is one of its stops.
+    """
+
+    def cost(amount: int) -> float:
+        return sum(job.cost for job in jobs(amount))
+
+    if cost(asked) > BUDGET:
+        allowed = max(int(stop) for stop in parameter.stops() if cost(int(stop)) <= BUDGET)
+        raise OverBudget(cost(asked) / BUDGET, allowed, unit, "samplers")
+    return jobs(asked)
 
 
 def renamed(parameter: Parameter, name: str, default: float, shown: tuple[float, float]) -> Parameter:

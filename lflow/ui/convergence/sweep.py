@@ -1,6 +1,6 @@
 """View "Map": one number of a sampler over two of its parameters, each cell a small run at equal gradients.
 
-Knows its controls, its runs and its words; the heat map is drawn by `convergence_heat`.
+Knows its controls, its runs and its words; the heat map is drawn by `heat`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import streamlit as st
 
 from lflow import energies, samplers
 from lflow.papers import equal_gradients
-from lflow.papers.experiment import Job, Record
+from lflow.papers.experiment import Job, Record, gradients_of_all
 from lflow.paths import pages_dir
 from lflow.spec import Declared, Parameter, parameters
 from lflow.ui.controls import readable
@@ -117,11 +117,11 @@ CONTROLS = (ENERGY, SAMPLER, METRIC, ACROSS, UP)
 class Choice:
     """What is shown; as it comes, what the view opens on."""
 
-    energy: str = "rings"
-    sampler: str = "hmc"
-    across: str = H
-    up: str = "hmc_num_leapfrog"
-    metric: str = "ratio"
+    energy: str = ENERGY.default
+    sampler: str = SAMPLER.default
+    across: str = ACROSS.default
+    up: str = UP.default
+    metric: str = METRIC.default
 
     def axis(self, name: str) -> Axis:
         """One of the two axes. ValueError where this sampler on this energy has no such parameter."""
@@ -144,7 +144,7 @@ class Choice:
                 config |= {H: step_size, "chains": CHAINS, "gradients": GRADIENTS, "seed": 0}
                 for axis, value in ((across, x), (up, y)):
                     (config if axis.owner == H else config[axis.owner])[axis.name] = value
-                found.append(Job(config, 1.0))
+                found.append(Job(config, gradients_of_all(CHAINS, GRADIENTS)))
         return found
 
 
@@ -158,7 +158,7 @@ def controls() -> Choice:
         return Choice(energy, sampler, across, across)
     up = choose(_among(UP, others, next(iter(others))), "Up")
     shown = {name: m.title for name, m in METRICS.items() if name != "acceptance" or _accepts(sampler)}
-    return Choice(energy, sampler, across, up, choose(_among(METRIC, shown, "ratio"), "Colour"))
+    return Choice(energy, sampler, across, up, choose(_among(METRIC, shown, METRIC.default), "Colour"))
 
 
 def _accepts(sampler: str) -> bool:
@@ -271,11 +271,11 @@ def say(choice: Choice, records: Sequence[Record], best: Record | None) -> str:
         f"{metric.write(values[0])}; {metric.ends[1]} {metric.write(values[-1])}."
     ]
     if choice.metric == "ratio":
-        reach = 1 + 2 * best.found["spread"]
+        reach = best.found["reach"]
         near = sum(value < reach for value in values)
         told.append(
-            f"{near} of {len(records)} cells lie below {reach:.2f}, two standard deviations above what exact "
-            "draws show: this map cannot tell them apart."
+            f"{near} of {len(records)} cells lie below {reach:.2f}, as 97.5 % of exact draws do: this map "
+            "cannot tell them apart."
         )
     lost = sum(record.found["lost"] > 0 for record in records)
     told.append(f"Chains are lost in {lost} of {len(records)} cells." if lost else "No cell loses a chain.")

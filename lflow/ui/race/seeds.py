@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from lflow.exact import Floor
 from lflow.papers.experiment import Config, Findings, Job, Record, is_lower, mean_and_error, select
 from lflow.ui import racing, study
 from lflow.ui.controls import plain
@@ -22,7 +23,6 @@ from lflow.ui.explain import number
 from lflow.ui.request import Lane, Parts, Race, RaceSettings
 from lflow.ui.store import Store
 from lflow.ui.theme import family_of, shades
-from lflow.ui.truth import Floor
 
 STUDY = "race"
 SEEDS = 5
