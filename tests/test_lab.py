@@ -27,8 +27,9 @@ from lflow.ui.request import (
     starting_points,
 )
 from lflow.ui.run import _MOST_FRAMES, flow_times, has_flow, record_every, run
-from lflow.ui.scene import distances, make_scene
+from lflow.ui.scene import make_scene
 from lflow.ui.store import Store
+from lflow.ui.track import track_of
 from lflow.ui.truth import find_truth
 from tests.lab_requests import FORMULA, POINTS, make_request
 
@@ -233,11 +234,11 @@ def test_marginals_are_the_densitys(energy: str, temperature: float) -> None:
 
 def test_at_temperature_zero_there_is_no_target() -> None:
     request = make_request("double_well", temperature=0.0)
-    truth = find_truth(request.parts().energy, 0.0, 50)
-    assert truth.density is None
-    result = run(request, Store(1))
-    assert distances(result, truth) is None
-    scene = make_scene(request.parts(), request.settings, result, truth, distances(result, truth))
+    store = Store(3)
+    track = track_of(request, run(request, store), request.key, store)
+    assert track.truth.density is None
+    assert track.away is None
+    scene = make_scene(track)
     assert "Distance" not in scene.panels[0].captions[-1]
 
 

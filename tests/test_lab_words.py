@@ -13,7 +13,7 @@ from lflow.ui.request import (
     as_json,
     suggested_step_size,
 )
-from lflow.ui.scene import distances
+from lflow.ui.track import distances
 from lflow.ui.truth import find_truth
 from tests.lab_requests import finished, make_request
 

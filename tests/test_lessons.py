@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from lflow.ui.lessons import page
 from lflow.ui.lessons.facts import FACTS, count, share
 from lflow.ui.lessons.file import Lesson, read_folder, read_lesson
-from lflow.ui.lessons.runs import Seen, labels_of, num_frames, see, with_seed
+from lflow.ui.lessons.runs import Seen, labels_of, moments_of, see, with_seed
 from lflow.ui.packing import pack
 from lflow.ui.store import Store
 
@@ -92,7 +93,6 @@ MALFORMED = {
     "two runs of one name": ("- [large](", "- [small](", "two of its runs have one name"),
     "runs on two energies": ("[large](particle-lab?lab_energy=gaussian", "[large](particle-lab?", "energies"),
     "runs that end apart": ("h=2.5&lab_num_steps=40", "h=2.5&lab_num_steps=80", "end at different numbers"),
-    "steps without frames": ("lab_num_steps=40", "lab_num_steps=101", "no common divisor"),
     "a race for a run": ("[small](particle-lab?", "[small](race?", "does not begin with race_"),
     "a run over the budget": (
         "lab_num_steps=40&lab_num_chains=200",
@@ -166,6 +166,30 @@ def test_the_shipped_lessons_are_lessons() -> None:
     assert addresses == set(page.PAGES)
 
 
+def test_a_way_to_a_page_of_views_opens_the_view_that_it_names() -> None:
+    led = {
+        way.label: way.query.get(f"{way.address}_view")
+        for lesson in LESSONS
+        for way in lesson.ways
+        if way.address in ("anila", "convergence")
+    }
+    assert led == {
+        "Cloud against flow": "flow",
+        "The whole curve": "bias",
+        "The last iterate": "last",
+        "The law of each variant": "law",
+        "Where ULA diverges": "edge",
+    }
+
+
+def test_conditions_that_are_not_derived_are_not_told() -> None:
+    """Of the step, only what the lesson's own sum shows; and AniLA is called as on every other page."""
+    words = " ".join(" ".join([lesson.look, lesson.answer, lesson.prompt]) for lesson in LESSONS)
+    assert "infty" not in words
+    assert "printed" not in words
+    assert "No rate is claimed here." in words
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_a_lesson_is_short_and_its_numbers_bear_it_out(lesson: Lesson) -> None:
     assert len(lesson.look.split()) <= 150
@@ -180,7 +204,7 @@ def test_a_lesson_is_short_and_its_numbers_bear_it_out(lesson: Lesson) -> None:
         assert math.isfinite(runs.facts[run][fact]), (run, fact)
     panels = len(runs.scene.panels)
     assert panels == len(lesson.runs)
-    assert {len(panel.captions) for panel in runs.scene.panels} == {num_frames(lesson.runs) + 1}
+    assert {len(panel.captions) for panel in runs.scene.panels} == {len(moments_of(lesson.runs).counts)}
     assert len(pack(runs.scene)) < 6_000_000
 
 
@@ -203,12 +227,12 @@ def test_numbers_are_those_of_the_cloud() -> None:
 
 def test_core_tail_and_modes_are_those_of_the_cloud() -> None:
     hole = BY_NAME["hole-at-the-mode"]
-    radius = np.linalg.norm(positions(hole, "printed"), axis=1)
+    radius = np.linalg.norm(positions(hole, "published"), axis=1)
     # |x|²/2 of a round Gaussian in the plane is exponential: its tenths lie at -log 0.9 and -log 0.1.
-    facts = seen(hole).facts["printed"]
+    facts = seen(hole).facts["published"]
     assert facts["core"] == pytest.approx((radius**2 / 2 < -math.log(0.9)).mean(), abs=0.005)
     assert facts["tail"] == pytest.approx((radius**2 / 2 > -math.log(0.1)).mean(), abs=0.01)
-    # The law r·e^(-r²/2)·r of the printed scheme leaves the core so much; four standard errors of 1,000.
+    # The law r·e^(-r²/2)·r of the published scheme leaves the core so much; four standard errors of 1,000.
     edge = math.sqrt(-2 * math.log(0.9))
     grid = (np.arange(20_000) + 0.5) * 8 / 20_000
     law = grid**2 * np.exp(-(grid**2) / 2)
@@ -234,12 +258,60 @@ def test_what_comes_out_otherwise_is_said_with_its_numbers() -> None:
     assert not number.holds({"small": {}, "large": {}})  # what is not known bears out nothing
 
 
-def test_runs_are_shown_at_equal_gradients() -> None:
-    scene = seen(BY_NAME["trapped"]).scene
+COUNTED = re.compile(r"([\d,]+) steps?, ([\d,]+) gradients?")
+
+
+def counted(captions: Sequence[str]) -> np.ndarray:
+    """The steps and the gradients that the captions of a panel tell, one row a frame."""
+    found = [COUNTED.match(caption) for caption in captions]
+    return np.array([[int(text.replace(",", "")) for text in match.groups()] for match in found if match])
+
+
+@pytest.mark.parametrize("name", ["trapped", "gradient-better-spent"])
+def test_runs_that_take_different_steps_are_shown_at_equal_gradients(name: str) -> None:
+    lesson = BY_NAME[name]
+    scene = seen(lesson).scene
     assert scene.step_word == "gradient"
-    assert int(np.asarray(scene.steps)[-1]) == 1200
-    assert scene.panels[0].captions[-1].startswith("1,200 steps, 1,200 gradients.")
-    assert "300 steps" in scene.panels[1].captions[-1]
+    assert {facts["gradients"] for facts in seen(lesson).facts.values()} == {np.asarray(scene.steps)[-1]}
+    for panel in scene.panels:
+        # At the start, a sampler may already have paid for its first step; afterwards all have spent as much.
+        assert counted(panel.captions)[1:, 1].tolist() == np.asarray(scene.steps)[1:].tolist()
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_other_runs_are_shown_at_equal_steps(lesson: Lesson) -> None:
+    scene = seen(lesson).scene
+    if scene.step_word == "step" and len(scene.panels) > 1:
+        for panel in scene.panels:
+            assert counted(panel.captions)[:, 0].tolist() == np.asarray(scene.steps).tolist()
+
+
+def test_gradients_before_the_first_step_count_towards_equal_ends() -> None:
+    small = "[small](particle-lab?lab_energy=gaussian&lab_h=0.1&"
+    with pytest.raises(ValueError, match="end at different numbers of steps and of gradients"):
+        read(GOOD.replace(small + "lab_num_steps=40", small + "lab_sampler=rmm&lab_num_steps=21"))
+    lesson = read(GOOD.replace(small + "lab_num_steps=40", small + "lab_sampler=ormm&lab_num_steps=39"))
+    assert moments_of(lesson.runs).counts.tolist() == list(range(41))
+
+
+def test_a_sampler_that_keeps_to_a_box_has_no_target() -> None:
+    text = GOOD.replace("lab_h=0.1&", "lab_h=0.1&lab_sampler=mirror&lab_mirror_domain=simplex&")
+    runs = seen(read(text))
+    box, free = runs.scene.panels
+    assert box.density is None
+    assert "Distance" not in box.captions[-1]
+    assert "Distance" in free.captions[-1]
+    assert "distance" not in runs.facts["small"]
+    assert {series.panel for series in runs.scene.metrics[0].series} == {1}
+
+
+@pytest.mark.parametrize(("name", "last"), [("what-flows", "the exact flow"), ("too-steep", "the picture")])
+def test_a_long_stretch_is_announced(name: str, last: str) -> None:
+    lesson, reports = BY_NAME[name], []
+    see(lesson.runs, lesson.with_flow, lambda share, said: reports.append((share, said)))
+    shares = [share for share, _ in reports]
+    assert shares == sorted(shares)
+    assert reports[-1][1].startswith(last)
 
 
 def test_another_seed_gives_other_numbers() -> None:

@@ -12,26 +12,31 @@ from streamlit.delta_generator import DeltaGenerator
 QUIET = 0.7
 """Seconds before a computation shows its progress."""
 
-_APART = 0.1  # seconds between what is shown: a short step is told of sooner than anyone can read
+_APART = 0.1  # seconds between shares shown beside the same words: nobody reads faster
 
 
 def progress(
-    notice: DeltaGenerator, key: str, on_stop: Callable[..., Any], *arguments: Any
+    notice: DeltaGenerator,
+    key: str,
+    on_stop: Callable[..., Any],
+    *arguments: Any,
+    quiet: float = QUIET,
 ) -> Callable[[float, str], None]:
     """A function that reports the share that is done and in words what is; Stop calls `on_stop(*arguments)`.
 
-    notice: an empty place. key: names the button.
+    notice: an empty place. key: names the button. quiet: seconds before the first report that is shown; fewer
+    where a report comes before a long stretch and not within it.
     """
     began = time.monotonic()
     bar: list[DeltaGenerator] = []
-    next_at = began + QUIET
+    shown, words = began, ""
 
     def report(share: float, said: str) -> None:
-        nonlocal next_at
+        nonlocal shown, words
         now = time.monotonic()
-        if now < next_at:
+        if now - began < quiet or (said == words and now - shown < _APART):
             return
-        next_at = now + _APART
+        shown, words = now, said
         if not bar:
             with notice.container(horizontal=True, vertical_alignment="center"):
                 bar.append(st.progress(0.0))

@@ -20,16 +20,14 @@ def build() -> None:
     from lflow.ui.packing import pack
     from lflow.ui.request import Request, Settings, as_json
     from lflow.ui.run import run
-    from lflow.ui.scene import distances, make_scene
+    from lflow.ui.scene import make_scene
     from lflow.ui.store import Store
-    from lflow.ui.truth import find_truth
+    from lflow.ui.track import track_of
 
     settings = Settings(num_chains=1500, num_steps=2000, start="point", x=0.0, y=0.0)
     rule = as_json("constant", step_size=0.002)
     request = Request(as_json("pinwheel"), as_json("ula"), rule, settings)
-    parts = request.parts()
-    result = run(request, Store(1))
-    truth = find_truth(parts.energy, settings.temperature, settings.num_chains)
-    scene = make_scene(parts, settings, result, truth, distances(result, truth), interactive=False)
+    store = Store(3)
+    track = track_of(request, run(request, store), request.key, store)
     flow_file().parent.mkdir(exist_ok=True)
-    flow_file().write_bytes(pack(scene))
+    flow_file().write_bytes(pack(make_scene(track, interactive=False)))

@@ -20,9 +20,9 @@ from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Scene
 from lflow.ui.program import LaneProgram, race_code
 from lflow.ui.request import Parts, Race, RaceSettings, Request, starting_points
-from lflow.ui.scene import Track, distances, make_race_scene
+from lflow.ui.scene import make_race_scene
 from lflow.ui.store import Store
-from lflow.ui.truth import Truth, find_truth
+from lflow.ui.track import Track, track_of
 
 MOST_FRAMES, LEAST_FRAMES = 120, 30
 MOST_POSITIONS = 750_000
@@ -77,25 +77,15 @@ def run_lane(
 ) -> Track:
     """Run one lane, or find it in the store."""
     request = race.requests()[lane]
-    parts = request.parts()
     result, _ = _run_lane(race, lane, request, store, progress)
-    truth = _truth(race, parts, store)
-    if parts.sampler.restricts_to:
-        truth = Truth(truth.energy_grid, unknown=f"{label} keeps to {parts.sampler.restricts_to}")
-    away = store.get(f"away {lane_key(race, lane)}", lambda: distances(result, truth))
-    return Track(label, parts, result, _frames(parts, result, gradient_counts(race.settings)), truth, away)
+    frames = _frames(request.parts(), result, gradient_counts(race.settings))
+    return track_of(request, result, lane_key(race, lane), store, label, frames)
 
 
 def _of_lane(report: Report | None, lane: int, lanes: int, label: str) -> Callable[[int, int], None] | None:
     if report is None:
         return None
     return lambda step, steps: report((lane + step / steps) / lanes, label)
-
-
-def _truth(race: Race, parts: Parts, store: Store) -> Truth:
-    settings = race.settings
-    key = f"truth {race.energy} {settings.temperature} {settings.num_chains}"
-    return store.get(key, lambda: find_truth(parts.energy, settings.temperature, settings.num_chains))
 
 
 def lane_key(race: Race, lane: int) -> str:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from lflow.exact import PROJECTIONS
-from lflow.loop import Result
 from lflow.metrics import mode_mass
-from lflow.metrics.distances import sliced_wasserstein2_frames
 from lflow.samplers.proposal import proposal_grid
 from lflow.ui import explain
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series
-from lflow.ui.request import Parts, Settings
-from lflow.ui.theme import FAMILY_COLOURS, family_of, shades
+from lflow.ui.request import Parts
+from lflow.ui.theme import shades
+from lflow.ui.track import Track
 from lflow.ui.truth import Truth
 
 _TRACED = 3
@@ -29,57 +27,16 @@ _ENERGIES = 2_000_000  # evaluations of U for the chart of a run
 _MODES_DRAWN = 3
 
 
-class Track(NamedTuple):
-    """A run as a panel shows it."""
-
-    label: str
-    parts: Parts
-    result: Result
-    frames: Tensor
-    """Which of the run's frames each frame of the scene shows."""
-    truth: Truth
-    away: list[float] | None
-    """Its `distances`, at each frame of the run."""
-
-    @property
-    def family(self) -> str:
-        """What its colour means."""
-        return family_of(self.parts.sampler.family, self.parts.rule.name)
-
-
-def distances(result: Result, truth: Truth) -> list[float] | None:
-    """Sliced W2 of every frame to exact draws; None where there are none."""
-    if truth.draws is None:
-        return None
-    return sliced_wasserstein2_frames(result.positions, truth.draws, num_projections=PROJECTIONS).tolist()
-
-
-def make_scene(
-    parts: Parts,
-    settings: Settings,
-    result: Result,
-    truth: Truth,
-    away: list[float] | None,
-    flow: Tensor | None = None,
-    interactive: bool = True,
-) -> Scene:
-    """The scene of one run. `away` are its `distances`, `flow` the continuous-time density at each frame.
+def make_scene(track: Track, flow: Tensor | None = None, interactive: bool = True) -> Scene:
+    """The scene of one run; `flow` is the continuous-time density at each frame.
 
     interactive: a start may be placed and a target drawn, since the page then runs anew.
     """
-    track = Track("", parts, result, torch.arange(len(result.steps)), truth, away)
+    parts = track.parts
+    scene = make_race_scene([track], track.result.steps, "step", interactive)
     label = f"{parts.sampler.title} on {parts.energy.title.lower()}"
-    panel = _panel(track, FAMILY_COLOURS[track.family])
-    panel = replace(panel, label=label, flow=None if flow is None else flow.numpy())
-    return Scene(
-        bounds=_bounds(track),
-        steps=result.steps.numpy(),
-        panels=[panel],
-        metrics=_metrics([track]),
-        alt=_in_words(settings.num_chains, [track]),
-        can_place=interactive,
-        can_draw=interactive,
-    )
+    panel = replace(scene.panels[0], label=label, flow=None if flow is None else flow.numpy())
+    return replace(scene, panels=[panel])
 
 
 def make_race_scene(
@@ -92,7 +49,9 @@ def make_race_scene(
     return Scene(
         bounds=_bounds(tracks[0]),
         steps=clock.numpy(),
-        panels=[_panel(track, colour, True) for track, colour in zip(tracks, colours, strict=True)],
+        panels=[
+            _panel(track, colour, len(tracks) > 1) for track, colour in zip(tracks, colours, strict=True)
+        ],
         metrics=_metrics(tracks),
         alt=_in_words(tracks[0].result.positions.shape[1], tracks),
         can_place=interactive,
@@ -106,7 +65,7 @@ def _bounds(track: Track) -> tuple[tuple[float, float], tuple[float, float]]:
     return (x0, x1), (y0, y1)
 
 
-def _panel(track: Track, colours: tuple[str, str], among_others: bool = False) -> Panel:
+def _panel(track: Track, colours: tuple[str, str], among_others: bool) -> Panel:
     parts, result, truth, shown = track.parts, track.result, track.truth, track.frames.tolist()
     say = explain.short_captions if among_others else explain.captions
     captions = say(result, track.away, truth.floor)

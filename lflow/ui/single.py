@@ -11,9 +11,9 @@ from lflow.ui.packing import Scene
 from lflow.ui.program import file_name, python_code
 from lflow.ui.request import Request
 from lflow.ui.run import flow_density, has_flow, record_every, run
-from lflow.ui.scene import distances, make_scene
+from lflow.ui.scene import make_scene
 from lflow.ui.store import Store
-from lflow.ui.truth import Truth, find_truth
+from lflow.ui.track import track_of
 
 
 def taken(request: Request, result: Result, scene: Callable[[], Scene]) -> Outcome:
@@ -31,11 +31,8 @@ def outcome(request: Request, with_flow: bool) -> Outcome:
     """Run a request. ValueError if it is refused, or an exact flow is wanted that there is not."""
     parts, settings = request.parts(), request.settings
     result = run(request, Store(1))
-    truth = find_truth(parts.energy, settings.temperature, settings.num_chains)
-    if parts.sampler.restricts_to:
-        truth = Truth(truth.energy_grid, unknown=f"the run keeps to {parts.sampler.restricts_to}")
+    track = track_of(request, result, request.key, Store(2))
     flow = None
     if with_flow and has_flow(parts, settings):
         flow = flow_density(parts, settings, result.steps)
-    away = distances(result, truth)
-    return taken(request, result, partial(make_scene, parts, settings, result, truth, away, flow))
+    return taken(request, result, partial(make_scene, track, flow))

@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lflow.ui import player
-from lflow.ui.computing import progress
+from lflow.ui.computing import QUIET, progress
 from lflow.ui.controls import plain, set_control
 from lflow.ui.drawing import Strokes
 from lflow.ui.request import OverBudget
@@ -83,9 +83,11 @@ class Stage:
             st.caption(f"Shown here: the first {few:,} {error.unit}.")
             play_short(few)
 
-    def progress(self, notice: DeltaGenerator, request: str) -> Callable[[float, str], None]:
+    def progress(
+        self, notice: DeltaGenerator, request: str, quiet: float = QUIET
+    ) -> Callable[[float, str], None]:
         """Reports of the computing of a request, with a Stop."""
-        return progress(notice, f"{self.prefix}-stop", self._stop, request)
+        return progress(notice, f"{self.prefix}-stop", self._stop, request, quiet=quiet)
 
     def was_stopped(self, notice: DeltaGenerator, request: str) -> bool:
         """Whether the reader stopped this request; then says so, with a way on, and the last picture."""

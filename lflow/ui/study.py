@@ -56,7 +56,7 @@ def collect(name: str, work: Work, jobs: Sequence[Job], tells: bool = False) -> 
             st.button("Go on", key=f"{name}-go-on", on_click=st.session_state.pop, args=(asked, None))
     elif missing:
         st.session_state.pop(asked, None)
-        report = progress(notice, f"{name}-stop", _remember_stop, asked, keys)
+        report = progress(notice, f"{name}-study-stop", _remember_stop, asked, keys)
         before, total, spent = len(jobs) - len(missing), sum(job.cost for _, job in missing), 0.0
         for done, (k, job) in enumerate(missing):
             said = f"{before + done} of {len(jobs)} runs"

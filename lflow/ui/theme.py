@@ -43,5 +43,5 @@ def _mixed(colour: str, end: str, share: float) -> str:
 
 
 def family_of(sampler_family: str, rule_name: str) -> str:
-    """The family of a sampler under a rule: ULA with the anisotropic rule is the printed AniLA."""
+    """The family of a sampler under a rule: ULA with the anisotropic rule is AniLA as published."""
     return "anisotropic" if rule_name == "anisotropic" else sampler_family

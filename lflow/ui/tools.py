@@ -100,22 +100,13 @@ class PageState:
     def _new_seed(self) -> None:
         st.session_state[self.key("seed")] = (st.session_state.get(self.key("seed"), 0) + 1) % 2**31
 
-    def seed_and_tools(self) -> tuple[int, DeltaGenerator]:
-        """The seed, a new one, reset; and the place for the link, known once all controls are drawn."""
+    def seed_and_tools(self, has_seed: bool = True) -> tuple[int, DeltaGenerator]:
+        """The seed, a new one, reset; and the place for the link, known once all controls are drawn.
+
+        has_seed: false where a seed would change nothing, and is not drawn.
+        """
         with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
-            remember_default(self.prefix, self.key("seed"), SEED.default)
-            value = st.number_input(
-                "Seed",
-                int(SEED.low or 0),
-                int(SEED.high or 0),
-                SEED.default,
-                1,
-                key=self.key("seed"),
-                bind="query-params",
-                width=110,
-                help=SEED.help,
-            )
-            st.button("New seed", on_click=self._new_seed)
+            value = self.seed() if has_seed else SEED.default
             st.button("Reset", on_click=self._reset, help="Every control but the seed")
             place = self.link_place()
         return int(value), place
@@ -124,6 +115,23 @@ class PageState:
         """The button behind which the link is shown, once all controls are drawn."""
         with st.popover("Link"):
             return st.container()
+
+    def seed(self) -> int:
+        """The seed and a new one."""
+        remember_default(self.prefix, self.key("seed"), SEED.default)
+        value = st.number_input(
+            "Seed",
+            int(SEED.low or 0),
+            int(SEED.high or 0),
+            SEED.default,
+            1,
+            key=self.key("seed"),
+            bind="query-params",
+            width=110,
+            help=SEED.help,
+        )
+        st.button("New seed", on_click=self._new_seed)
+        return int(value)
 
     def show_link(self, place: DeltaGenerator) -> None:
         """The address of what is shown; for a class, one that hides controls."""

@@ -26,9 +26,9 @@ from lflow.ui.anila.law_chart import Laws, along_a_line, in_the_plane
 from lflow.ui.outcome import Outcome
 from lflow.ui.packing import Panel, pack
 from lflow.ui.request import OverBudget, Race, make_energy
-from lflow.ui.scene import Track
 from lflow.ui.stage import Stage
 from lflow.ui.store import Store
+from lflow.ui.track import Track
 
 STAGE = Stage(PREFIX)
 _CELLS, _LAST = 60, 20  # of a histogram; frames that it is taken from

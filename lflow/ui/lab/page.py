@@ -21,42 +21,36 @@ from lflow.ui.lab import controls as lab
 from lflow.ui.packing import Scene, pack
 from lflow.ui.request import OverBudget, Parts, Request, suggested_step_size
 from lflow.ui.run import flow_density, has_flow, run
-from lflow.ui.scene import distances, make_scene
+from lflow.ui.scene import make_scene
 from lflow.ui.stage import Stage
 from lflow.ui.store import Store
 from lflow.ui.theme import FAMILY_COLOURS, family_of
-from lflow.ui.truth import Truth, find_truth
+from lflow.ui.track import Track, track_of
+from lflow.ui.truth import Truth
 from lflow.ui.under import code_and_reasons
 
 STAGE = Stage(lab.PREFIX, lab.CHOOSER.start_at, lab.CHOOSER.take_drawing)
 
 
 @st.cache_resource
-def _stores() -> tuple[Store, Store, Store, Store, Store]:
-    return Store(8), Store(32), Store(64), Store(8), Store(8)
+def _stores() -> tuple[Store, Store, Store, Store]:
+    return Store(8), Store(96), Store(8), Store(8)
 
 
 def run_and_play(request: Request, with_flow: bool) -> None:
     """Run the request (or find it), play it, and say what was seen."""
     notice = st.empty()
-    results, truths, distances_of, payloads, _ = _stores()
+    results, known, payloads, flows = _stores()
     try:
         parts = request.parts()
         if request.key not in results and STAGE.was_stopped(notice, request.key):
             return
         report = STAGE.progress(notice, request.key)
         result = run(request, results, lambda step, of: report(step / of, f"step {step:,} of {of:,}"))
-        settings = request.settings
-        truth_key = f"{request.energy} {settings.temperature} {settings.num_chains}"
-        truth = truths.get(
-            truth_key, lambda: find_truth(parts.energy, settings.temperature, settings.num_chains)
-        )
-        if parts.sampler.restricts_to:
-            truth = Truth(truth.energy_grid, unknown=f"the run keeps to {parts.sampler.restricts_to}")
-        flow_wanted = with_flow and has_flow(parts, settings)
-        away = distances_of.get(request.key, lambda: distances(result, truth))
-        flow, flow_refused = _flow(request, parts, result) if flow_wanted else (None, "")
-        scene = partial(make_scene, parts, settings, result, truth, away, flow)
+        track = track_of(request, result, request.key, known)
+        flow_wanted = with_flow and has_flow(parts, request.settings)
+        flow, flow_refused = _flow(request, parts, result, flows) if flow_wanted else (None, "")
+        scene = partial(make_scene, track, flow)
         payload = payloads.get(f"{request.key} {flow is not None}", lambda: pack(scene()))
     except OverBudget as error:
         STAGE.over_budget(
@@ -68,8 +62,8 @@ def run_and_play(request: Request, with_flow: bool) -> None:
         return
     notice.empty()
     STAGE.play(payload)
-    if truth.unknown:
-        st.caption(f"There is no target to compare with: {plain(truth.unknown)}.")
+    if track.truth.unknown:
+        st.caption(f"There is no target to compare with: {plain(track.truth.unknown)}.")
     if flow_refused:
         st.caption(f"There is no exact flow to compare with: {plain(flow_refused)}.")
     if with_flow and not flow_wanted:
@@ -78,30 +72,24 @@ def run_and_play(request: Request, with_flow: bool) -> None:
             "The exact flow is the overdamped one: it needs T > 0, a rule of time alone, and a sampler that "
             f"follows it ({followers})."
         )
-    _under_the_picture(request, parts, result, truth, None if away is None else away[-1], scene)
+    _under_the_picture(request, track, scene)
 
 
 def _shortened(request: Request, num_steps: int) -> Request:
     return replace(request, settings=replace(request.settings, num_steps=num_steps, more=0))
 
 
-def _flow(request: Request, parts: Parts, result: Result) -> tuple[Tensor | None, str]:
+def _flow(request: Request, parts: Parts, result: Result, flows: Store) -> tuple[Tensor | None, str]:
     """The continuous-time density at each frame, or why there is none."""
-    flows = _stores()[4]
     try:
         return flows.get(request.key, lambda: flow_density(parts, request.settings, result.steps)), ""
     except ValueError as error:
         return None, str(error)
 
 
-def _under_the_picture(
-    request: Request,
-    parts: Parts,
-    result: Result,
-    truth: Truth,
-    last: float | None,
-    scene: Callable[[], Scene],
-) -> None:
+def _under_the_picture(request: Request, track: Track, scene: Callable[[], Scene]) -> None:
+    parts, result, truth = track.parts, track.result, track.truth
+    last = None if track.away is None else track.away[-1]
     words, more = st.columns([4, 1], vertical_alignment="center")
     words.markdown(explain.summary(parts, result, last, truth))
     if explain.trouble(parts, result):

@@ -16,6 +16,7 @@ from lflow.loop import Result
 from lflow.metrics import mode_mass
 from lflow.ui.explain import number
 from lflow.ui.request import Parts
+from lflow.ui.track import Track
 from lflow.ui.truth import Truth
 
 Facts = dict[str, float]
@@ -70,11 +71,12 @@ FACTS = {
 its highest tenth: each holds 10 % of the target. The variance is the mean of those of x and y."""
 
 
-def facts(parts: Parts, temperature: float, result: Result, truth: Truth, away: list[float] | None) -> Facts:
-    """The facts of a run; `away` are the distances of its frames. What the run does not have is left out.
+def facts(track: Track, temperature: float) -> Facts:
+    """The facts of a run. What the run does not have is left out.
 
     Of the cloud, those of the particles that are not lost; a distance, only where none is.
     """
+    parts, result, truth = track.parts, track.result, track.truth
     last, lost = result.positions[-1].double(), result.diverged | result.escaped
     kept = last[~lost]
     h = float(result.step_sizes[-1])
@@ -93,7 +95,7 @@ def facts(parts: Parts, temperature: float, result: Result, truth: Truth, away: 
     if len(kept) > 1:
         found["moved"] = _moved(result, ~lost)
         found |= _of_the_cloud(parts, temperature, kept, truth)
-    return found if bool(lost.any()) else found | _of_the_distance(result, truth, away)
+    return found if bool(lost.any()) else found | _of_the_distance(result, truth, track.away)
 
 
 def _moved(result: Result, kept: Tensor) -> float:

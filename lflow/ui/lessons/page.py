@@ -39,6 +39,7 @@ PAGES = {
 _LESSON = f"{PREFIX}_lesson"
 STAGE = Stage(PREFIX)
 _ANSWERS = f"{PREFIX}-answers"
+_QUIET = 0.1  # seconds: the flow and the picture may take one or two, and report only that they begin
 Shown = tuple[bytes, dict[str, Facts]]
 
 
@@ -69,7 +70,7 @@ def show(page: str, folder: Path = FOLDER) -> None:
     if lessons:
         lesson, refused = open_lesson(lessons, page)
         with tools:
-            seed = seed_control()
+            seed = seed_control(lessons)
         if refused:
             st.warning("\n\n".join(plain(sentence) for sentence in refused))
         with st.container(key="picture-first-when-narrow"):
@@ -84,11 +85,16 @@ def show(page: str, folder: Path = FOLDER) -> None:
         st.warning(f"A file is no lesson. {plain(sentence)}")
 
 
-def open_lesson(lessons: Sequence[Lesson], page: str) -> tuple[Lesson, list[str]]:
-    """The lesson that the address names, or the one last open, or the first; what a link got wrong."""
+def _state(lessons: Sequence[Lesson]) -> PageState:
     names = tuple(lesson.name for lesson in lessons)
     known = {"lesson": Parameter("lesson", names[0], choices=names), "seed": SEED}
-    refused = PageState(PREFIX, lambda: known, lambda: None, ()).follow_link(page)
+    return PageState(PREFIX, lambda: known, lambda: None, ())
+
+
+def open_lesson(lessons: Sequence[Lesson], page: str) -> tuple[Lesson, list[str]]:
+    """The lesson that the address names, or the one last open, or the first; what a link got wrong."""
+    refused = _state(lessons).follow_link(page)
+    names = [lesson.name for lesson in lessons]
     name = st.query_params.get(_LESSON) or st.session_state.get(_LESSON)
     place = names.index(name) if name in names else 0
     if st.query_params.get(_LESSON, names[0]) != names[place]:
@@ -97,20 +103,10 @@ def open_lesson(lessons: Sequence[Lesson], page: str) -> tuple[Lesson, list[str]
     return lessons[place], refused
 
 
-def seed_control() -> int:
+def seed_control(lessons: Sequence[Lesson]) -> int:
     """The seed and a new one."""
-    key = f"{PREFIX}_seed"
-
-    def renew() -> None:
-        st.session_state[key] = (int(st.session_state.get(key, 0)) + 1) % 2**31
-
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
-        low, high = int(SEED.low or 0), int(SEED.high or 0)
-        seed = st.number_input(
-            "Seed", low, high, SEED.default, 1, key=key, bind="query-params", width=110, help=SEED.help
-        )
-        st.button("New seed", on_click=renew, help="Run it again with other random numbers.")
-    return int(seed)
+        return _state(lessons).seed()
 
 
 def contents(lessons: Sequence[Lesson], current: Lesson) -> None:
@@ -161,7 +157,7 @@ def _find(lesson: Lesson, seed: int) -> Shown | None:
     notice = st.empty()
     if key not in store and STAGE.was_stopped(notice, key):
         return None
-    report = STAGE.progress(notice, key)
+    report = STAGE.progress(notice, key, _QUIET)
     shown = store.get(key, lambda: _compute(lesson, seed, report))
     notice.empty()
     return shown

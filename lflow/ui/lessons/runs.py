@@ -1,13 +1,14 @@
 """A lesson's runs, side by side and in lockstep: one scene of a panel a run, and the facts of each.
 
-The runs of a lesson share an energy and end at an equal number of gradients, or of steps where these cost
-as many. Unlike the lanes of a race they may differ in start and temperature. Knows nothing of files, of words
-and of the page.
+The runs of a lesson share an energy. They are shown at equal steps where all take as many, else at equal
+gradients. Unlike the lanes of a race they may differ in start and temperature. Knows nothing of files, of
+words and of the page.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -21,14 +22,14 @@ from lflow.spec import Declared, parameters
 from lflow.ui import racing
 from lflow.ui.lessons.facts import Facts, facts
 from lflow.ui.packing import MAX_PANELS, Scene
-from lflow.ui.request import Request, starting_points
+from lflow.ui.request import Parts, Request, starting_points
 from lflow.ui.run import flow_density, has_flow
-from lflow.ui.scene import Track, distances, make_race_scene, make_scene
+from lflow.ui.scene import make_race_scene, make_scene
 from lflow.ui.store import Store
-from lflow.ui.truth import Truth, find_truth
+from lflow.ui.track import Track, track_of
 
 Runs = Mapping[str, Request]
-_FRAMES = range(20, 101)
+_MOST_FRAMES = 100
 
 
 class Seen(NamedTuple):
@@ -48,26 +49,37 @@ def check_runs(runs: Runs, with_flow: bool) -> None:
         raise ValueError("the exact flow is drawn over one run, and it has several")
     for request in runs.values():
         request.check_budget(request.parts())
-    spent = {r.parts().sampler.gradients_per_step * r.settings.num_steps for r in runs.values()}
-    if len(_totals(runs)) > 1 and len(spent) > 1:
+    moments_of(runs)
+
+
+class Moments(NamedTuple):
+    """What the frames show: counts of steps, or of gradients a particle, and by name which."""
+
+    counts: Tensor
+    word: str
+
+    def steps_of(self, parts: Parts) -> list[int]:
+        """The steps that a run has taken at each moment."""
+        return racing.paid_steps(parts, self.counts) if self.word == "gradient" else self.counts.tolist()
+
+
+def moments_of(runs: Runs) -> Moments:
+    """Moments at which each run has taken as many steps, or else spent as many gradients.
+
+    ValueError where neither is so at the end.
+    """
+    totals = {request.settings.num_steps for request in runs.values()}
+    whole, word = 1, "step"
+    if len(totals) > 1:
+        pairs = [(request.parts().sampler, request.settings.num_steps) for request in runs.values()]
+        totals = {sampler.start_gradients + sampler.gradients_per_step * n for sampler, n in pairs}
+        # Between multiples of every cost, a run would be shown a part of a step behind the others.
+        whole, word = math.lcm(*(max(1, sampler.gradients_per_step) for sampler, _ in pairs)), "gradient"
+    if len(totals) > 1:
         raise ValueError("its runs end at different numbers of steps and of gradients")
-    num_frames(runs)
-
-
-def _totals(runs: Runs) -> set[int]:
-    return {request.settings.num_steps for request in runs.values()}
-
-
-def num_frames(runs: Runs) -> int:
-    """Frames after the start, as many for each run and evenly spread, so that they all show equal moments."""
-    totals = _totals(runs)
-    fitting = [count for count in _FRAMES if all(total % count == 0 for total in totals)]
-    if not fitting:
-        raise ValueError(
-            f"its numbers of steps ({', '.join(map(str, sorted(totals)))}) have no common divisor from "
-            f"{_FRAMES[0]} to {_FRAMES[-1]}, which the frames need"
-        )
-    return fitting[-1]
+    (total,) = totals
+    every = whole * math.ceil(total / (whole * _MOST_FRAMES))
+    return Moments(torch.tensor([*range(0, total, every), total]), word)
 
 
 def with_seed(runs: Runs, seed: int) -> dict[str, Request]:
@@ -77,8 +89,7 @@ def with_seed(runs: Runs, seed: int) -> dict[str, Request]:
 
 def see(runs: Runs, with_flow: bool, report: racing.Report) -> Seen:
     """Compute the runs; `report` is told the share that is done, from 0 to 1, and of which run."""
-    frames, truths = num_frames(runs), Store(MAX_PANELS)
-    flow = _flow(next(iter(runs.values())), frames) if with_flow else None
+    moments, known = moments_of(runs), Store(2 * MAX_PANELS)
     tracks, found = [], {}
     for place, ((name, request), label) in enumerate(
         zip(runs.items(), labels_of(runs).values(), strict=True)
@@ -87,52 +98,46 @@ def see(runs: Runs, with_flow: bool, report: racing.Report) -> Seen:
         def progress(step: int, num_steps: int, place: int = place, label: str = label) -> None:
             report((place + step / num_steps) / len(runs), label)
 
-        parts, temperature = request.parts(), request.settings.temperature
-        result = _simulate(request, frames, progress)
-        truth = _truth(request, truths)
-        away = distances(result, truth)
-        tracks.append(Track(label, parts, result, torch.arange(frames + 1), truth, away))
-        found[name] = facts(parts, temperature, result, truth, away)
-    return Seen(_scene(list(runs.values()), tracks, flow), found)
+        parts = request.parts()
+        taken = moments.steps_of(parts)
+        result = _simulate(request, taken, progress)
+        frames = torch.searchsorted(result.steps, torch.tensor(taken))
+        report((place + 1) / len(runs), f"{label} beside its target")
+        track = track_of(request, result, name, known, label if len(runs) > 1 else "", frames)
+        tracks.append(track)
+        found[name] = facts(track, request.settings.temperature)
+    if with_flow:
+        report(1.0, "the exact flow, without particles")
+        (request,) = runs.values()
+        return Seen(make_scene(tracks[0], _flow(request, tracks[0].result), interactive=False), found)
+    report(1.0, "the picture")
+    return Seen(_scene(list(runs.values()), tracks, moments), found)
 
 
-def _scene(requests: list[Request], tracks: list[Track], flow: Tensor | None) -> Scene:
-    first = tracks[0]
+def _scene(requests: list[Request], tracks: list[Track], moments: Moments) -> Scene:
     if len(tracks) == 1:
-        settings = requests[0].settings
-        return make_scene(
-            first.parts, settings, first.result, first.truth, first.away, flow, interactive=False
-        )
-    clock, word = first.result.steps, "step"
-    if len({request.settings.num_steps for request in requests}) > 1:
-        clock, word = clock * first.parts.sampler.gradients_per_step, "gradient"
-    scene = make_race_scene(tracks, clock, word)
+        return make_scene(tracks[0], interactive=False)
+    scene = make_race_scene(tracks, moments.counts, moments.word)
     if len({request.settings.temperature for request in requests}) > 1:
         # The levels of one temperature are not those of another.
         scene = replace(scene, metrics=[replace(metric, lines=()) for metric in scene.metrics])
     return scene
 
 
-def _truth(request: Request, truths: Store) -> Truth:
-    energy, settings = request.parts().energy, request.settings
-    key = f"{settings.temperature} {settings.num_chains}"
-    return truths.get(key, lambda: find_truth(energy, settings.temperature, settings.num_chains))
-
-
 _flows = Store(4)
 
 
-def _flow(request: Request, frames: int) -> Tensor | None:
+def _flow(request: Request, result: Result) -> Tensor | None:
     """The continuous-time density at each frame, which no seed changes; None where the run follows none."""
     parts, settings = request.parts(), replace(request.settings, seed=0)
     if not has_flow(parts, settings):
         return None
-    shown = torch.arange(frames + 1) * (settings.num_steps // frames)
     key = replace(request, settings=settings).key
-    return _flows.get(key, lambda: flow_density(parts, settings, shown))
+    return _flows.get(key, lambda: flow_density(parts, settings, result.steps))
 
 
-def _simulate(request: Request, frames: int, progress: Callable[[int, int], None]) -> Result:
+def _simulate(request: Request, taken: list[int], progress: Callable[[int, int], None]) -> Result:
+    """The run, with a frame after each of the steps `taken`."""
     parts, settings = request.parts(), request.settings
     return simulate(
         parts.energy,
@@ -142,7 +147,7 @@ def _simulate(request: Request, frames: int, progress: Callable[[int, int], None
         num_chains=settings.num_chains,
         temperature=settings.temperature,
         init=starting_points(parts.energy, settings),
-        record_every=settings.num_steps // frames,
+        record_every=sorted(set(taken) - {0}),
         seed=settings.seed,
         device="cpu",
         callback=progress,
