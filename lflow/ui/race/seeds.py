@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -60,12 +60,12 @@ def jobs(race: Race) -> list[Job]:
     ]
 
 
-def work(config: Config) -> Findings:
+def work(config: Config, progress: Callable[[int, int], None] | None = None) -> Findings:
     """One lane with one seed: its distances at counts of gradients that grow geometrically."""
     settings = {name: value for name, value in config["settings"].items() if name != "name"}
     lanes = tuple(Lane(*each) for each in config["lanes"])
     race = Race(config["energy"], lanes, RaceSettings(**settings))
-    track = racing.run_lane(race, config["lane"], "", _store())
+    track = racing.run_lane(race, config["lane"], "", _store(), progress)
     counts = racing.gradient_counts(race.settings)
     last = len(counts) - 1
     places = sorted({round(last ** (k / _POINTS)) for k in range(_POINTS + 1)})
@@ -89,7 +89,7 @@ def section(race: Race, labels: Sequence[str]) -> None:
 
 
 def _show(race: Race, labels: Sequence[str]) -> None:
-    records = study.collect(STUDY, work, jobs(race))
+    records = study.collect(STUDY, work, jobs(race), tells=True)
     courses = [_course(label, lane, records) for lane, label in enumerate(labels)]
     kept = [course for course in courses if len(course.distances) > 1]
     floor = next((Floor(*r.found["floor"]) for r in records if r.found["floor"]), None)
