@@ -150,7 +150,7 @@ def measure() -> dict[str, Any]:
                 browser,
                 url,
                 "AniLA: the clouds",
-                "threshold",
+                "gaussian_b",
                 (0.4, 0.6, 0.7, 0.8, 1, 1.2, 1.5, 2, 3, 4),
                 "anila",
             ),
