@@ -102,6 +102,21 @@ def test_a_link_means_the_same_whatever_was_seen_before(
     assert page_errors == []
 
 
+def test_back_and_forward_after_a_link(server: Server, page: Page, page_errors: list[str]) -> None:
+    lab = Lab(page).open(server.url, energy="banana", sampler="mala", **SMALL)
+    first = lab.says("id")
+    lab.choose("sampler", "HMC")
+    lab.wait_for_new(first)
+    page.go_back()
+    lab.wait_until_run()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(lab.control("energy")).to_have_value("Banana")
+    page.go_forward()
+    lab.wait_until_run()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page_errors == []
+
+
 def test_presets_run_and_their_addresses_show_the_same(
     browser: Browser, server: Server, page: Page, page_errors: list[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """The cloud beside the flow: distances of windows against the laws of ULA and of the flow on a Gaussian."""
 
+import itertools
 import math
 
 import pytest
@@ -106,3 +107,11 @@ def test_a_histogram_is_a_density() -> None:
     density = histogram(torch.tensor([-0.5, 0.5, 0.5, 0.5]), 1.0)
     assert float(density.sum() * 2 / GRID) == pytest.approx(1)
     assert float(density.max()) == pytest.approx(0.75 * GRID / 2)
+
+
+def test_no_window_starts_before_the_first_step() -> None:
+    times = torch.arange(40, dtype=torch.float64) * 0.5  # 19.5 units: a hundredth of it is below half a step
+    starts = pseudotrajectory.window_starts(times, 1.0)
+    assert starts[0] == pytest.approx(0.5)
+    assert all(earlier < later for earlier, later in itertools.pairwise(starts))
+    assert all(pseudotrajectory._moments(times, start, 1.0)[0] >= 1 for start in starts)

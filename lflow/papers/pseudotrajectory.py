@@ -136,14 +136,18 @@ def _passed(rule: StepRule, count: int) -> Tensor:
 
 
 def window_starts(times: Tensor, window: float) -> list[float]:
-    """Times from which windows of that length start, evenly on a log scale; the last ends with the run."""
+    """Times from which windows of that length start, evenly on a log scale; the last ends with the run.
+
+    None is earlier than the first step, so that each has a logarithm.
+    """
     last = float(times[-1]) - window
     if last < window:
         raise ValueError(
             f"the run lasts {float(times[-1]):.3g} units of time, and a window {window:g}: take larger "
             "steps, steps that fall more slowly, or a shorter window"
         )
-    return torch.logspace(math.log10(last / 100), math.log10(last), WINDOWS, dtype=torch.float64).tolist()
+    first = max(last / 100, float(times[1]))
+    return torch.logspace(math.log10(first), math.log10(last), WINDOWS, dtype=torch.float64).tolist()
 
 
 def _moments(times: Tensor, start: float, window: float) -> list[int]:

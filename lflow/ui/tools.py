@@ -4,12 +4,13 @@ seed, reset, and the link to what is shown. Every page brings its prefix and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.errors import StreamlitAPIException
 
 from lflow.spec import Parameter, parameters
 from lflow.ui import keys, share
@@ -54,12 +55,25 @@ class PageState:
         if usable != arrived:
             self._forget_all_but({})
             st.session_state[followed] = usable, refused
-            st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
+            try:
+                st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
+            except StreamlitAPIException:
+                # Back and forward: the page's widgets are there, and write the address themselves.
+                self._set(usable)
+                return refused
         if arrived and st.session_state.get(ARRIVED):
             self._forget_all_but(arrived)
         # What was refused is told of the address that it left, and of no other.
         address, told = st.session_state.get(followed, (None, []))
         return list(told) if address == arrived else []
+
+    def _set(self, values: Mapping[str, Sequence[str]]) -> None:
+        """Give controls, not drawn yet in this run, the values of an address."""
+        defaults, known = st.session_state.get(f"{self.prefix}-defaults", {}), self.known()
+        for name, texts in values.items():
+            parsed = [known[name].parse(text) for text in texts]
+            several = isinstance(defaults.get(self.key(name)), list)
+            st.session_state[self.key(name)] = parsed if several else parsed[-1]
 
     def _forget_all_but(self, kept: Mapping[str, Any]) -> None:
         """Forget the controls that an address leaves out: there they are at their defaults."""
