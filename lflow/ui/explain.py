@@ -246,7 +246,7 @@ def summary(parts: Parts, result: Result, distance: float | None, truth: Truth) 
         return f"{said} the picture stands as it is."
     said += f" the cloud is {number(distance)} from the target in sliced W2"
     if distance <= truth.floor.high:
-        said += f", as exact samples of that size are ({number(truth.floor.mean)})."
+        said += f", within the spread of exact samples of that size (up to {number(truth.floor.high)})."
     else:
         said += f", {number(distance / truth.floor.mean)} times what exact samples reach."
     return said + _energy_gap(parts, result, truth) + _standing_still(parts, result)

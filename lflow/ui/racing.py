@@ -166,7 +166,8 @@ def table(race: Race, tracks: Sequence[Track], store: Store) -> list[Row]:
     rows = []
     for lane, (track, request) in enumerate(zip(tracks, race.requests(), strict=True)):
         result, seconds = _run_lane(race, lane, request, store, None)
-        floor, away = track.truth.floor, track.away
+        lost = int((result.diverged | result.escaped).sum())
+        floor, away = track.truth.floor, None if lost else track.away
         near = None if away is None or floor is None else _first_below(result, away, 2 * floor.mean)
         accepted = float(result.acceptance[1:].nanmean())
         rows.append(
@@ -180,7 +181,7 @@ def table(race: Race, tracks: Sequence[Track], store: Store) -> list[Row]:
                 None if away is None or floor is None else away[-1] / floor.mean,
                 near,
                 accepted if track.parts.sampler.has_accept_step else None,
-                int((result.diverged | result.escaped).sum()),
+                lost,
             )
         )
     return rows

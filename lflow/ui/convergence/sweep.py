@@ -169,7 +169,7 @@ def _among(parameter: Parameter, titles: Mapping[str, str], default: str) -> Par
     """The list with these entries alone; a choice that is no longer among them is forgotten."""
     name = key(parameter.name)
     if st.session_state.get(name, default) not in titles:
-        del st.session_state[name]
+        st.session_state[name] = default
     return named(parameter.name, titles, default)
 
 
