@@ -8,7 +8,6 @@ from pathlib import Path
 from lflow.cli import Arguments, Parser, add_parameters, new_file, progress, show, whole_file
 from lflow.spec import Parameter
 
-_LEAST_WIDTH = 640
 _WIDTH = Parameter("width", 0, 0, 4096, unit="px", help="of a picture or a film; 0: as suits its kind")
 
 
@@ -37,10 +36,6 @@ def run(arguments: Arguments) -> int:
     if ending not in KINDS:
         raise ValueError(f"--out must end in one of {', '.join(KINDS)}; got {out.name!r}")
     outcome = link.outcome(arguments.link)
-    if 0 < arguments.width < _LEAST_WIDTH:
-        raise ValueError(
-            f"--width must be at least {_LEAST_WIDTH} px, or 0: a narrower picture holds no charts"
-        )
     look = Look(arguments.width or None, arguments.dark)
     data = KINDS[ending].make(outcome, look, progress(arguments.progress, "frames"))
     assert data is not None  # nothing stops it

@@ -66,7 +66,7 @@ def fixed(prefix: str, key: str, parameter: Parameter) -> Any:
     """The value of a hidden control: the link's, else the default. No widget of its own holds it."""
     remember_default(prefix, key, parameter.default)
     text = st.query_params.get(key)
-    st.session_state[key] = parameter.default if text is None else parameter.parse(text)
+    st.session_state[key] = parameter.parse(text) if text else parameter.default
     return st.session_state[key]
 
 
@@ -127,7 +127,7 @@ def several_control(
     options = parameter.choices or ()
     remember_default(prefix, key, list(default))
     if is_hidden(prefix, key):
-        linked = [parameter.parse(text) for text in st.query_params.get_all(key)] or list(default)
+        linked = [parameter.parse(text) for text in st.query_params.get_all(key) if text] or list(default)
         st.session_state[key] = [option for option in options if option in linked]
         return tuple(st.session_state[key])
     chosen = st.pills(

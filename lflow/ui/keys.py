@@ -128,6 +128,9 @@ def check_link(link: Link, known: Keys, prefix: str) -> tuple[dict[str, list[str
             refused.append(f"The link sets {prefix}_{name[:40]}, which is not known here; it is ignored.")
             continue
         for text in texts:
+            if not text and known[name].choices:  # a list of several of which none is chosen
+                usable.setdefault(name, []).append(text)
+                continue
             try:
                 known[name].parse(text)
                 usable.setdefault(name, []).append(known[name].title(text))

@@ -71,9 +71,11 @@ class PageState:
         """Give controls, not drawn yet in this run, the values of an address."""
         defaults, known = st.session_state.get(f"{self.prefix}-defaults", {}), self.known()
         for name, texts in values.items():
-            parsed = [known[name].parse(text) for text in texts]
-            several = isinstance(defaults.get(self.key(name)), list)
-            st.session_state[self.key(name)] = parsed if several else parsed[-1]
+            parsed = [known[name].parse(text) for text in texts if text]
+            if isinstance(defaults.get(self.key(name)), list):
+                st.session_state[self.key(name)] = parsed
+            elif parsed:
+                st.session_state[self.key(name)] = parsed[-1]
 
     def _forget_all_but(self, kept: Mapping[str, Any]) -> None:
         """Forget the controls that an address leaves out: there they are at their defaults."""
