@@ -4,15 +4,8 @@ import streamlit as st
 
 from lflow.ui.anila import about, controls
 from lflow.ui.anila import page as anila
-from lflow.ui.controls import plain
 
-refused_in_link = controls.PAGE.follow_link(__file__)
-
-head, tools = st.columns([3, 2], vertical_alignment="bottom")
-head.title("AniLA")
-head.caption("What does a step that shrinks on steep slopes really sample?")
-if refused_in_link:
-    st.warning("\n\n".join(plain(sentence) for sentence in refused_in_link))
+tools = controls.PAGE.head(__file__, "AniLA", "What does a step that shrinks on steep slopes really sample?")
 
 view = controls.choose_view()
 with tools:

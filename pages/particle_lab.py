@@ -2,20 +2,13 @@
 
 import streamlit as st
 
-from lflow.ui.controls import plain
 from lflow.ui.lab import controls as lab
 from lflow.ui.lab import page
 from lflow.ui.request import Request, Settings
 
-refused_in_link = lab.PAGE.follow_link(__file__)
-
-head, tools = st.columns([3, 2], vertical_alignment="bottom")
-head.title("Particle lab")
-head.caption("What does this sampler do to a cloud of particles?")
+tools = lab.PAGE.head(__file__, "Particle lab", "What does this sampler do to a cloud of particles?")
 with tools:
     seed, link_place = lab.PAGE.seed_and_tools()
-if refused_in_link:
-    st.warning("\n\n".join(plain(sentence) for sentence in refused_in_link))
 lab.preset_bar()
 
 with st.container(key="picture-first-when-narrow"):

@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 
 from lflow.spec import Parameter, parameters
 from lflow.ui import keys, share
-from lflow.ui.controls import is_hidden, remember_default, reset, set_control
+from lflow.ui.controls import is_hidden, plain, remember_default, reset, set_control
 from lflow.ui.presets import Preset
 from lflow.ui.request import Cloud
 
@@ -66,6 +66,16 @@ class PageState:
         # What was refused is told of the address that it left, and of no other.
         address, told = st.session_state.get(followed, (None, []))
         return list(told) if address == arrived else []
+
+    def head(self, page: str, title: str, question: str) -> DeltaGenerator:
+        """Follow the link; title, question, and what of the link is refused. Gives the place for tools."""
+        refused = self.follow_link(page)
+        words, tools = st.columns([3, 2], vertical_alignment="bottom")
+        words.title(title)
+        words.caption(question)
+        if refused:
+            st.warning("\n\n".join(plain(sentence) for sentence in refused))
+        return tools
 
     def _set(self, values: Mapping[str, Sequence[str]]) -> None:
         """Give controls, not drawn yet in this run, the values of an address."""
