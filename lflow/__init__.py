@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lflow import energies, fokker_planck, metrics, samplers, steps
+    from lflow import data, energies, fokker_planck, metrics, samplers, steps
     from lflow.loop import Result, simulate
     from lflow.noise import Noise
 
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Noise",
     "Result",
+    "data",
     "energies",
     "fokker_planck",
     "metrics",
