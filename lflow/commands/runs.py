@@ -29,10 +29,10 @@ def run(arguments: Arguments) -> int:
             broken.append(str(error))
             continue
         about = {"model": config.model.name, "data": config.data.source, "preset": config.preset}
-        about |= {"state": status.state, "step": status.step, "num_steps": status.num_steps}
-        rows.append(
-            {"run": str(run.path), **about, "best": status.facts.get("best"), "message": status.message}
-        )
+        about: dict[str, Any] = {"run": str(run.path), "model": config.model.name, "data": config.data.source}
+        about |= {"preset": config.preset, "state": status.state, "step": status.step}
+        about |= {"num_steps": status.num_steps, "best": status.facts.get("best")}
+        rows.append({**about, "message": status.message})
     show(arguments, {"runs": rows, "unreadable": broken}, _table(rows, broken, arguments.folder))
     return 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lflow.cli import Arguments, Parser, add_parameters, given, show
-from lflow.spec import Parameter, parameters
+from lflow.spec import parameters
 
 RUNS = Path("runs")
 
@@ -89,7 +89,7 @@ def report(arguments: Arguments, path: Path) -> int:
 
 
 def progress() -> Callable[[int, int, Mapping[str, float]], None]:
-    """Numbers to standard error now and then; where that is a terminal, each line takes the last one's place."""
+    """Numbers to standard error now and then; on a terminal each line takes the place of the last."""
     terminal, last = sys.stderr.isatty(), 0.0
 
     def say(step: int, num_steps: int, numbers: Mapping[str, float]) -> None:
