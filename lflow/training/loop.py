@@ -175,7 +175,11 @@ class _Run:
         self._write_status("running", force=True)
         with self._listening():
             while self.step < self.training.num_steps and not self.world.any(self.stopping):
-                self._take_step()
+                try:
+                    self._take_step()
+                except ValueError:
+                    self._look()  # what is not a number in a step is what the one before has lost
+                    raise
                 self.step += 1
                 self._after_step(self.step == self.training.num_steps)
         if self.step < self.training.num_steps:
@@ -222,7 +226,7 @@ class _Run:
         if self.world.leads:
             if due(training.validate_every):
                 self._validate()
-            if due(training.sample_every) and self.weights.learner.shape != (1,):
+            if due(training.sample_every):
                 self._picture()
             if due(training.checkpoint_every):
                 self._save_last()
@@ -291,7 +295,7 @@ class _Run:
 
     def _validate(self) -> None:
         draws = Draws(self.config.seed, self.step, self.world.device, use=VALIDATION)
-        with self.weights.shown() as learner:
+        with self.weights.shown() as learner, torch.no_grad():
             found = learner.validate(self.batches.validation(), draws)
         numbers = {name: float(value) for name, value in found.items()}
         self._line("validation", numbers)
