@@ -20,7 +20,7 @@ from lflow.spec import Declared
 
 
 class Part(NamedTuple):
-    """Networks that learn together, and how: their optimiser, its settings, the largest norm of a gradient."""
+    """Networks that learn together, and how: optimiser, settings, largest norm of a gradient."""
 
     module: nn.Module
     learning_rate: float
