@@ -397,3 +397,10 @@ def test_a_run_in_a_process_of_its_own(tmp_path: Path) -> None:
     os.waitpid(number, 0)
     assert "there is no model named 'toy'" in folder.log_file.read_text()
     assert launch.stop(folder) is False
+
+
+def test_half_precision_and_curves(tmp_path: Path) -> None:
+    training = {"precision": "bfloat16", "tensorboard": True}
+    learner = train({**TOY, "max_steps": 10, "training": training}, tmp_path / "run", "cpu")
+    assert all(parameter.dtype == torch.float32 for parameter in learner.parameters())
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
