@@ -88,19 +88,23 @@ def open(
         return points.draw(name, split, limit, seed)
     if name == "flowers":
         number = limit or flowers.NUMBER[split]
-        drawn = cache.kept(name, [split, number, seed], lambda: flowers.rows(split, number, seed), progress)
-        return _in_look(drawn, look)
+        key = [split, number, seed]
+        return _in_look(cache.kept(name, key, lambda: flowers.rows(split, number, seed), progress), look)
+    data = _given(name, split, look, progress)
+    return _in_look(data if limit is None else data.first_of_shuffle(limit, seed), look)
+
+
+def _given(name: str, split: str, look: Look, progress: Progress | None) -> DataSet:
+    """The whole split of what is not drawn; what is decoded for it is decoded in the look."""
     if name in _BUNDLED:
-        data = _in_look(_BUNDLED[name](split), look)
-    elif name in HUB_SETS:
-        data = _from_hub(HUB_SETS[name], name, split, look, progress)
-    elif _is_path(name):
-        data = _from_path(Path(name).expanduser(), split, look, progress)
-    elif hub.is_hub_id(name):
-        data = _from_hub(HubSet(name), name.replace("/", "--"), split, look, progress)
-    else:
-        raise ValueError(_unknown(name))
-    return data if limit is None else data.first_of_shuffle(limit, seed)
+        return _BUNDLED[name](split)
+    if name in HUB_SETS:
+        return _from_hub(HUB_SETS[name], name, split, look, progress)
+    if _is_path(name):
+        return _from_path(Path(name).expanduser(), split, look, progress)
+    if hub.is_hub_id(name):
+        return _from_hub(HubSet(name), name.replace("/", "--"), split, look, progress)
+    raise ValueError(_unknown(name))
 
 
 def load(
