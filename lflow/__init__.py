@@ -7,25 +7,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lflow import energies, fokker_planck, metrics, samplers, steps
+    from lflow import data, energies, fokker_planck, metrics, models, nets, samplers, steps
     from lflow.loop import Result, simulate
     from lflow.noise import Noise
+    from lflow.training.checkpoint import load
+    from lflow.training.loop import resume, train
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Noise",
     "Result",
+    "data",
     "energies",
     "fokker_planck",
+    "load",
     "metrics",
+    "models",
+    "nets",
+    "resume",
     "samplers",
     "simulate",
     "steps",
+    "train",
 ]
 
 # Names that are not submodules, and the module that defines each.
-_DEFINED_IN = {"Noise": "lflow.noise", "Result": "lflow.loop", "simulate": "lflow.loop"}
+_DEFINED_IN = {
+    "Noise": "lflow.noise",
+    "Result": "lflow.loop",
+    "load": "lflow.training.checkpoint",
+    "resume": "lflow.training.loop",
+    "simulate": "lflow.loop",
+    "train": "lflow.training.loop",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -171,6 +171,9 @@ def given(arguments: Arguments, role: str, owner: Any) -> dict[str, Any]:
 
 COMMANDS = {
     "sample": in_module("run a sampler on an energy", "lflow.commands.sample"),
+    "train": in_module("train a model in a new run folder", "lflow.commands.train"),
+    "resume": in_module("go on with a run from its last checkpoint", "lflow.commands.resume"),
+    "runs": in_module("the runs in a folder and where they stand", "lflow.commands.runs"),
     "paper": in_module(
         "a paper's experiment, small and honest: numbers and a figure", "lflow.commands.paper"
     ),

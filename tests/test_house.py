@@ -100,7 +100,7 @@ def pins(file: str) -> dict[str, Requirement]:
     ("file", "groups"),
     [
         ("requirements.txt", ["dependencies", "app", "metrics", "figures"]),
-        ("requirements-dev.txt", ["dev", "video"]),
+        ("requirements-dev.txt", ["dev", "video", "tensorboard"]),
     ],
 )
 def test_pins_agree_with_pyproject(file: str, groups: list[str]) -> None:

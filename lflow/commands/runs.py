@@ -1,0 +1,48 @@
+"""`lflow runs`: the runs in a folder and where they stand. Knows nothing of how training goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lflow.cli import Arguments, Parser, show
+from lflow.commands.train import RUNS
+
+
+def declare(parser: Parser, words: Sequence[str]) -> None:
+    """The flags of `lflow runs`."""
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=RUNS, metavar="FOLDER", help=f"where to look (default {RUNS})"
+    )
+
+
+def run(arguments: Arguments) -> int:
+    """`lflow runs`."""
+    from lflow.training.folder import runs_in
+
+    rows, broken = [], []
+    for run in runs_in(arguments.folder):
+        try:
+            config, status = run.config(), run.status()
+        except ValueError as error:
+            broken.append(str(error))
+            continue
+        about: dict[str, Any] = {"run": str(run.path), "model": config.model.name, "data": config.data.source}
+        about |= {"preset": config.preset, "state": status.state, "step": status.step}
+        about |= {"num_steps": status.num_steps, "best": status.facts.get("best")}
+        rows.append({**about, "message": status.message})
+    show(arguments, {"runs": rows, "unreadable": broken}, _table(rows, broken, arguments.folder))
+    return 0
+
+
+def _table(rows: Sequence[Mapping[str, Any]], broken: Sequence[str], folder: Path) -> str:
+    if not rows and not broken:
+        return f"no runs in {folder}: `lflow train MODEL` starts one"
+    width = max((len(row["run"]) for row in rows), default=0)
+    lines = [
+        f"{row['run']:{width}}  {row['model']:12} {row['data']:12} {row['state']:8} "
+        f"{row['step']:>8,} of {row['num_steps']:,}  {row['message']}".rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, *broken])

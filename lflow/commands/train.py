@@ -1,0 +1,105 @@
+"""`lflow train`: a new run from the command line. Knows nothing of how training goes.
+
+Under `torchrun` every process runs the command, and the first one reports.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lflow.cli import Arguments, Parser, add_parameters, given, show
+from lflow.spec import parameters
+
+RUNS = Path("runs")
+
+
+def declare(parser: Parser, words: Sequence[str]) -> None:
+    """The flags of `lflow train`."""
+    from lflow import models
+    from lflow.training.config import SEED, DataChoice, Training
+
+    parser.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(models.names())}")
+    parser.add_argument("--preset", default="", help="the model's settings for a data set, by name")
+    add_parameters(parser, (SEED,), defaults=True)
+    parser.add_argument("--max-steps", type=int, metavar="N", help="end after so many steps at most")
+    parser.add_argument(
+        "--run-dir", type=Path, metavar="DIR", help="a new folder (default runs/MODEL-PRESET)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
+    _declare_parameters(parser, "data", DataChoice)
+    _declare_parameters(parser, "training", Training)
+    named = words[0] if words and words[0] in models.names() else None
+    if named:
+        _declare_parameters(parser, "model", models.get_class(named))
+    parser.epilog = "Name the model before --help, and its presets and parameters are listed too."
+    if named and models.get_class(named).presets:
+        presets = models.get_class(named).presets
+        parser.epilog = "presets: " + "; ".join(f"{name}: {each.about}" for name, each in presets.items())
+
+
+def _declare_parameters(parser: Parser, role: str, owner: Any) -> None:
+    pairs: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
+    parser.add_argument(f"--{role}-param", help=f"a parameter of the {role}, by name", **pairs)
+    add_parameters(parser, parameters(owner), role, owner.name)
+
+
+def run(arguments: Arguments) -> int:
+    """`lflow train`."""
+    from lflow import models, train
+    from lflow.training.config import DataChoice, Training, make_config
+    from lflow.training.folder import new_name
+
+    owner = models.get_class(arguments.model)
+    config = make_config(
+        {
+            "model": {"name": arguments.model, **given(arguments, "model", owner)},
+            "preset": arguments.preset,
+            "data": given(arguments, "data", DataChoice),
+            "training": given(arguments, "training", Training),
+            "seed": arguments.seed,
+            "max_steps": arguments.max_steps,
+        }
+    )
+    stem = "-".join(filter(None, (arguments.model, config.preset)))
+    folder = arguments.run_dir or new_name(RUNS, stem)
+    train(config, folder, arguments.device, progress())
+    return report(arguments, folder)
+
+
+def report(arguments: Arguments, path: Path) -> int:
+    """Say how a run ended; the exit code."""
+    from lflow.training.folder import RunFolder
+    from lflow.training.parallel import leads
+
+    if not leads():
+        return 0
+    folder = RunFolder(path)
+    status = folder.status()
+    found: dict[str, Any] = {"run": str(path), "state": status.state, "step": status.step}
+    found |= {"num_steps": status.num_steps, **status.facts}
+    lines = [line for line in folder.metrics() if line["split"] == "validation"]
+    found["validation"] = lines[-1] if lines else None
+    end = f"; go on with: lflow resume {path}" if status.state == "stopped" else ""
+    show(arguments, found, f"{path}: {status.state} at step {status.step:,}{end}")
+    return 0
+
+
+def progress() -> Callable[[int, int, Mapping[str, float]], None]:
+    """Numbers to standard error now and then; on a terminal each line takes the place of the last."""
+    terminal, last = sys.stderr.isatty(), 0.0
+
+    def say(step: int, num_steps: int, numbers: Mapping[str, float]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < (0.5 if terminal else 5.0) and step < num_steps:
+            return
+        last = now
+        told = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        start, end = ("\r\033[K", "" if step < num_steps else "\n") if terminal else ("", "\n")
+        print(f"{start}{step:,} of {num_steps:,}  {told}", end=end, file=sys.stderr, flush=True)
+
+    return say

@@ -1,0 +1,86 @@
+"""What the nets are built of: activations by name, plain stacks of layers, and how far an image is halved.
+
+No batch norm anywhere: a chain that runs on a net must see each point alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+
+from torch import nn
+
+Shape = tuple[int, ...]
+"""Of one datum: (dim,) of a vector, (c, h, w) of an image."""
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu_0.05": partial(nn.LeakyReLU, 0.05),
+    "leaky_relu_0.2": partial(nn.LeakyReLU, 0.2),
+}
+"""The last three have no second derivative: not for chains that use one, nor for learning through a chain."""
+
+
+def activation(name: str) -> nn.Module:
+    """An activation by name. ValueError names the known ones."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
+    return ACTIVATIONS[name]()
+
+
+def mlp(sizes: Sequence[int], act: str) -> list[nn.Module]:
+    """Linear layers of the sizes, in and out among them, with activations between: none after the last."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(sizes):
+        layers += [nn.Linear(fan_in, fan_out), activation(act)]
+    return layers[:-1]
+
+
+def hidden_sizes(width: int | Sequence[int], depth: int = 2) -> list[int]:
+    """The widths of the hidden layers: the given ones, or one width `depth` times."""
+    return [width] * depth if isinstance(width, int) else list(width)
+
+
+def single_width(width: int | Sequence[int], kind: str) -> int:
+    """The one width of a net whose layers follow from it. ValueError where several are given."""
+    if not isinstance(width, int):
+        raise ValueError(f"a {kind} net takes one width, and only an mlp a width a layer; got {width!r}")
+    return width
+
+
+def image_shape(shape: Shape, kind: str) -> tuple[int, int, int]:
+    """(c, h, w) of a shape. ValueError where it is not an image's, or smaller than 8 by 8."""
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        raise ValueError(f"a {kind} net needs images (c, h, w) of at least 8 by 8 pixels, got shape {shape}")
+    channels, height, width = shape
+    return channels, height, width
+
+
+def halvings(height: int, width: int) -> list[tuple[int, int]]:
+    """The sizes of an image halved until a side would fall below 4: 28 × 28 gives 28, 14 and 7."""
+    sizes = [(height, width)]
+    while min(sizes[-1]) >= 8:
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    return sizes
+
+
+def downsampler(shape: Shape, width: int, act: str) -> tuple[list[nn.Module], int]:
+    """Convolutions down an image, its channels doubling from `width` up to 8 of it, and the features' number.
+
+    A 3 × 3 convolution, then one of 4 × 4 at stride 2 a halving; flattened.
+    """
+    channels, *size = image_shape(shape, "conv")
+    sizes = halvings(*size)
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), activation(act)]
+    now = width
+    for _ in sizes[1:]:
+        after = min(2 * now, 8 * width)
+        layers += [nn.Conv2d(now, after, 4, stride=2, padding=1), activation(act)]
+        now = after
+    return [*layers, nn.Flatten()], now * math.prod(sizes[-1])

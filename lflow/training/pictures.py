@@ -1,0 +1,61 @@
+"""A picture of samples: a grid of images, or points in the plane. Knows nothing of models."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+PAPER, INK = (250, 250, 248), (38, 70, 110)
+_GAP, _SIDE, _MARGIN = 2, 480, 1.1
+
+
+def picture(samples: Tensor) -> Image.Image:
+    """Samples (n, c, h, w) in [-1, 1], or (n, 2), as an image; what is not finite is black, or left out.
+
+    ValueError for vectors of another dimension.
+    """
+    if samples.ndim == 4:
+        return _grid(samples)
+    if samples.ndim == 2 and samples.shape[1] == 2:
+        return _points(samples)
+    raise ValueError(f"there is no picture of samples of the shape {tuple(samples.shape[1:])}")
+
+
+def as_bytes(images: Tensor) -> np.ndarray:
+    """Images (n, c, h, w) in [-1, 1] as (n, h, w, 3) bytes; what is out of range is cut off."""
+    scaled = ((images.nan_to_num(-1.0).clamp(-1, 1) + 1) * 127.5).round()
+    colour = scaled.expand(-1, 3, -1, -1) if images.shape[1] == 1 else scaled
+    return colour.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+
+
+def _grid(samples: Tensor) -> Image.Image:
+    images = as_bytes(samples)
+    n, height, width, _ = images.shape
+    columns = math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    canvas = np.empty((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3), np.uint8)
+    canvas[:] = PAPER
+    for k, image in enumerate(images):
+        top, left = _GAP + k // columns * (height + _GAP), _GAP + k % columns * (width + _GAP)
+        canvas[top : top + height, left : left + width] = image
+    enlarged = max(1, round(_SIDE / max(canvas.shape[:2])))
+    size = canvas.shape[1] * enlarged, canvas.shape[0] * enlarged
+    return Image.fromarray(canvas).resize(size, Image.Resampling.NEAREST)
+
+
+def _points(samples: Tensor) -> Image.Image:
+    points = samples[samples.isfinite().all(1)].cpu().numpy()
+    image = Image.new("RGB", (_SIDE, _SIDE), PAPER)
+    if not len(points):
+        return image
+    # The bulk decides the view: one stray point would shrink all others to a dot.
+    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    centre, half = (low + high) / 2, max(float((high - low).max()), 1e-6) / 2 * _MARGIN
+    across = ((points - centre) / half * [1, -1] + 1) / 2 * _SIDE
+    draw = ImageDraw.Draw(image)
+    for x, y in across[(np.abs(across - _SIDE / 2) <= _SIDE / 2).all(1)]:
+        draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=INK)
+    return image
