@@ -153,7 +153,7 @@ def test_ties_count_in_part() -> None:
 
 
 def test_copies_are_below_a_half_and_strangers_above() -> None:
-    x = normal(50, 40)
+    x = normal(50, 200)
     for other, expected in ((x.clone(), (0, 0, 0)), (x + 100, (1, 1, 1)), (0 * x, (0.5, 0, 1))):
         accuracy, error, *apart = metrics.nearest_neighbour_accuracy(x, other)
         assert (accuracy, *apart) == pytest.approx(expected)
