@@ -147,6 +147,11 @@ class LatentFlowLearner(Learner):
         """log p(x, z), (n,); without -log Z under an EBM prior."""
         return self.log_prior(z) + self.log_likelihood(x, z)
 
+    def draw_given(self, z: Tensor, draws: Draws) -> Tensor:
+        """x ~ p(x | z) = g(z) + σε, (n, *shape)."""
+        mean: Tensor = self.generator(z)
+        return mean + self.settings.sigma * draws.normal(mean.shape)
+
     def _squared_error(self, x: Tensor, z: Tensor) -> Tensor:
         return (x - self.generator(z)).square().flatten(1).sum(1)
 
