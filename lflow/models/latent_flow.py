@@ -179,7 +179,9 @@ class LatentFlowLearner(Learner):
     ) -> ShortRun:
         """Steps on U(z) = -log p(x, z), from which the parameters learn nothing."""
         with frozen(self):
-            return short_run(lambda z: -self.log_joint(x, z), z, sampler, self.rule, count, draws, temperature)
+            return short_run(
+                lambda z: -self.log_joint(x, z), z, sampler, self.rule, count, draws, temperature
+            )
 
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
         z = self._chain(x, draws).x
@@ -206,7 +208,7 @@ class LatentFlowLearner(Learner):
         assert acceptance is not None
         return {
             "sliced_w2": _finite_distance(samples, data),
-            "two_sample_accuracy": nearest_neighbour_accuracy(z, drawn),
+            "two_sample_accuracy": nearest_neighbour_accuracy(z, drawn).value,
             "squared_error": error,
             "acceptance": acceptance,
         }
