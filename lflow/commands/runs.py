@@ -28,7 +28,6 @@ def run(arguments: Arguments) -> int:
         except ValueError as error:
             broken.append(str(error))
             continue
-        about = {"model": config.model.name, "data": config.data.source, "preset": config.preset}
         about: dict[str, Any] = {"run": str(run.path), "model": config.model.name, "data": config.data.source}
         about |= {"preset": config.preset, "state": status.state, "step": status.step}
         about |= {"num_steps": status.num_steps, "best": status.facts.get("best")}
