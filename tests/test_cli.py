@@ -15,7 +15,8 @@ import pytest
 import torch
 
 import lflow
-from lflow import bench, cli
+from lflow import cli
+from lflow.bench import sampling
 from lflow.commands import app as app_command
 from lflow.spec import Parameter
 from tests.test_house import ROOT, loaded_after
@@ -300,7 +301,7 @@ def test_bench(say: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     threads = torch.get_num_threads()
     words = ["bench", "--quick", "--chains", "16", "--turn", "0.001", "--no-compile", "--write", "--json"]
     report = answer(say(*words))
-    assert {row["contender"] for row in report["mixture"]} >= {bench.PLAIN, bench.EAGER}
+    assert {row["contender"] for row in report["mixture"]} >= {sampling.PLAIN, sampling.EAGER}
     assert all(row["particle_steps_per_second"] > 0 for row in report["mixture"])
     assert [row["contender"] for row in report["samplers"]] == list(lflow.samplers.names())
     assert next(row["per_gradient"] for row in report["samplers"] if row["contender"] == "ula") == 1
@@ -314,10 +315,10 @@ def test_bench(say: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_plain_loop_samples_what_lflow_samples() -> None:
     torch.manual_seed(0)
-    end = bench.plain_autograd(bench.mixture(), torch.randn(4000, 2), 200)
+    end = sampling.plain_autograd(sampling.mixture(), torch.randn(4000, 2), 200)
     start = torch.randn(4000, 2, generator=torch.Generator().manual_seed(1))
     target = lflow.energies.get("gaussian_mixture")
-    ours = lflow.simulate(target, step_size=bench.STEP_SIZE, num_steps=200, init=start).positions[-1]
+    ours = lflow.simulate(target, step_size=sampling.STEP_SIZE, num_steps=200, init=start).positions[-1]
     floor, spread = lflow.metrics.exact_floor(lflow.metrics.sliced_wasserstein2, target.sample, 4000)
     assert lflow.metrics.sliced_wasserstein2(end, ours) < floor + 6 * spread
 

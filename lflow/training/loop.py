@@ -105,7 +105,7 @@ def find_device(device: str) -> torch.device:
 def _run(config: Config, folder: RunFolder, world: World, say: Say | None) -> Learner:
     with _held(folder, world), torch.random.fork_rng():
         try:
-            _Run(config, folder, world, say).go()
+            Run(config, folder, world, say).go()
         except BaseException as error:
             if world.leads:
                 _say_failed(folder, config, error)
@@ -129,7 +129,7 @@ def _say_failed(folder: RunFolder, config: Config, error: BaseException) -> None
     folder.write_status("stopped" if stopped else "failed", step, config.training.num_steps, message)
 
 
-class _Run:
+class Run:
     """A run in progress."""
 
     def __init__(self, config: Config, folder: RunFolder, world: World, say: Say | None) -> None:
@@ -175,21 +175,26 @@ class _Run:
         self._write_status("running", force=True)
         with self._listening():
             while self.step < self.training.num_steps and not self.world.any(self.stopping):
-                self._take_step()
+                try:
+                    self.take_step()
+                except ValueError:
+                    self._look()  # what is not a number in a step is what the one before has lost
+                    raise
                 self.step += 1
                 self._after_step(self.step == self.training.num_steps)
         if self.step < self.training.num_steps:
-            self._save_last()
+            self.save()
         self._write_status("done" if self.step == self.training.num_steps else "stopped", force=True)
         if self.curves:
             self.curves.close()
 
-    def _take_step(self) -> None:
+    def take_step(self) -> None:
+        """One step: a batch, its losses, and what they move."""
         world, weights = self.world, self.weights
         # Dropout takes the global generator; all else that is random comes from `draws`.
         torch.manual_seed(((self.config.seed * world.size + world.rank) * 2**32 + self.step) % 2**63)
         draws = Draws(self.config.seed, self.step, world.device, world.rank, world.size)
-        with torch.autocast(world.device.type, torch.bfloat16, enabled=self._bfloat16):
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=self.bfloat16):
             found = weights.learner.training_step(self.batches.at(self.step), draws)
         total = torch.stack([loss.float() for loss in found.losses.values()]).sum()
         weights.descend(total, self._rate(), world)
@@ -202,7 +207,7 @@ class _Run:
         )
 
     @property
-    def _bfloat16(self) -> bool:
+    def bfloat16(self) -> bool:
         auto = self.training.precision == "auto" and self.world.device.type == "cuda"
         return auto or self.training.precision == "bfloat16"
 
@@ -221,11 +226,11 @@ class _Run:
             self._look()
         if self.world.leads:
             if due(training.validate_every):
-                self._validate()
-            if due(training.sample_every) and self.weights.learner.shape != (1,):
-                self._picture()
+                self.validate()
+            if due(training.sample_every):
+                self.draw()
             if due(training.checkpoint_every):
-                self._save_last()
+                self.save()
             self._write_status("running")
 
     @contextmanager
@@ -289,17 +294,19 @@ class _Run:
         if self.say:
             self.say(self.step, self.training.num_steps, numbers)
 
-    def _validate(self) -> None:
+    def validate(self) -> None:
+        """Look at data that training does not see, and keep the weights if they are the best so far."""
         draws = Draws(self.config.seed, self.step, self.world.device, use=VALIDATION)
-        with self.weights.shown() as learner:
+        with self.weights.shown() as learner, torch.no_grad():
             found = learner.validate(self.batches.validation(), draws)
         numbers = {name: float(value) for name, value in found.items()}
         self._line("validation", numbers)
         if numbers[self.weights.learner.best] < self.best:
             self.best = numbers[self.weights.learner.best]
-            self._save(self.folder.best)
+            self._keep(self.folder.best)
 
-    def _picture(self) -> None:
+    def draw(self) -> None:
+        """A picture of samples, if they have one."""
         learner, count = self.weights.learner, self.training.num_samples
         if len(learner.shape) == 1 and learner.shape != (2,):
             return
@@ -312,12 +319,13 @@ class _Run:
         picture(samples).save(part, "PNG")
         part.replace(place)
 
-    def _save_last(self) -> None:
+    def save(self) -> None:
+        """Write the last checkpoint."""
         self._look()
         if self.world.leads:
-            self._save(self.folder.last)
+            self._keep(self.folder.last)
 
-    def _save(self, path: Path) -> None:
+    def _keep(self, path: Path) -> None:
         if wrong := self.weights.not_finite():
             raise ArithmeticError(
                 f"the weights of {wrong!r} are not finite after step {self.step}. {self._kept}"

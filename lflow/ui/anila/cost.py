@@ -37,7 +37,7 @@ def measure() -> dict[str, Any]:
     """The time of a step over that of ULA's step, by target and method: medians, one thread."""
     import torch
 
-    from lflow.bench import take_turns
+    from lflow.bench.sampling import take_turns
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -7,9 +7,6 @@ repetition, so that a machine that slows down for a while slows all of them. Kno
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
 import statistics
 import sys
 import time
@@ -17,13 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lflow import __version__, energies, mixing, samplers, simulate
+from lflow import energies, samplers, simulate
+from lflow.bench import mixing
+from lflow.bench.report import circumstances, load, measured, write
 from lflow.cli import show
 
 PLAIN, EAGER, COMPILED = "plain autograd", "lflow", "lflow compiled"
@@ -39,17 +37,15 @@ Runner = Callable[[int], object]
 """Takes that many steps."""
 
 
-def declare(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """The flags of `lflow bench`."""
-    parser.add_argument("--quick", action="store_true", help="a first look: short turns, few repetitions")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The flags of `lflow bench sampling` besides those of every benchmark."""
     parser.add_argument("--chains", type=int, nargs="+", metavar="N", help="sizes of the cloud")
     parser.add_argument("--turn", type=float, metavar="SECONDS", help="length of a turn of one contender")
     parser.add_argument("--no-compile", action="store_true", help="leave out the compiled runs")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`lflow bench`."""
+    """`lflow bench sampling`."""
     quick = arguments.quick
     sizes = arguments.chains or ([1000, 10_000] if quick else [1000, 10_000, 100_000])
     turn, repetitions = arguments.turn or (0.1 if quick else 0.4), 3 if quick else 9
@@ -61,7 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     flags += ["--chains", *map(str, arguments.chains)] if arguments.chains else []
     flags += ["--turn", f"{arguments.turn:g}"] if arguments.turn else []
-    data: dict[str, Any] = {"command": " ".join(["python -m lflow bench", *flags]), **_circumstances()}
+    data: dict[str, Any] = {
+        "command": " ".join(["python -m lflow bench sampling", *flags]),
+        **circumstances(PEERS),
+    }
     data["mixture"] = []
     try:
         for threads in sorted({1, all_threads}):
@@ -83,11 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         torch.set_num_threads(all_threads)
     data["aims"] = _aims(data["mixture"])
-    data["load_average_after"] = _load()
+    data["load_average_after"] = load()
     text = markdown(data)
     if arguments.write:
-        Path("benchmarks").mkdir(exist_ok=True)
-        Path("benchmarks", "RESULTS.md").write_text(text, encoding="utf-8")
+        write(text)
     show(arguments, data, text)
     return 0
 
@@ -246,47 +244,12 @@ def sampler_rows(turn: float, repetitions: int) -> list[dict[str, Any]]:
 # --- the report ----------------------------------------------------------------------------------------
 
 
-def _circumstances() -> dict[str, Any]:
-    """Machine, versions and date; no names of hosts, users or folders."""
-    installed = {name: version(name) if find_spec(name) else None for name in PEERS}
-    return {
-        "date": datetime.date.today().isoformat(),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "ram_gib": _ram(), "system": platform.system()},
-        "versions": {"python": platform.python_version(), "lflow": __version__, "torch": torch.__version__}
-        | installed,
-        "load_average_before": _load(),
-    }
-
-
-def _cpu() -> str:
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
-def _ram() -> float | None:
-    if not hasattr(os, "sysconf"):
-        return None
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-
-
-def _load() -> float | None:
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-
-
 def markdown(data: Mapping[str, Any]) -> str:
     """The results as they stand in benchmarks/RESULTS.md."""
-    machine, versions = data["machine"], data["versions"]
-    missing = [name for name in PEERS if not versions[name]]
-    ran = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
     lines = [
         "# How fast is sampling?",
         "",
-        f"Measured by `{data['command']}` on {data['date']}, on {machine['cpu']} ({machine['cores']} cores, "
-        f"{machine['ram_gib']} GiB, {machine['system']}), with {ran}.",
-        f"Load average {data['load_average_before']} before and {data['load_average_after']} after.",
-        *[f"{name}: not installed." for name in missing],
+        *measured(data),
         "",
         "## ULA on the 8-mode Gaussian mixture",
         "",

@@ -1,0 +1,406 @@
+"""The loop: a run that is cut off at any moment ends in the weights of one that is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import lflow
+from lflow.draws import Draws
+from lflow.models.base import Part
+from lflow.training import checkpoint, launch, loop
+from lflow.training.batches import Batches
+from lflow.training.config import make_config, read_config
+from lflow.training.folder import RunFolder, runs_in
+from lflow.training.loop import resume, train
+from tests import toy_model
+
+ROOT = Path(__file__).resolve().parents[1]
+TOY = {"model": "toy", "preset": "rings"}
+
+
+def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, with the toy model known to it."""
+    run = [sys.executable, "-m", "tests.toy_model", *words]
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(run, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120)
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    return load_file(run / "checkpoints" / "last.safetensors")
+
+
+def assert_equal(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float = 0.0) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=tolerance, atol=tolerance, msg=name)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 40 steps that nothing interrupts, in a process of its own."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    done = command("train", "toy", "--run-dir", str(run), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["state"], report["step"]) == ("done", 40)
+    return run
+
+
+# --- interrupted and resumed ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [0, 7, 10, 33])
+def test_a_killed_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path, step: int) -> None:
+    run = tmp_path / "run"
+    died = command("train", "toy", "--run-dir", str(run), TOY_KILL=str(step))
+    assert died.returncode == -signal.SIGKILL
+    status = RunFolder(run).status()
+    assert status.state == "stopped"
+    assert "without a word" in status.message
+    done = command("resume", str(run), "--json")
+    assert done.returncode == 0, done.stderr
+    assert_equal(weights(run), weights(whole))
+    numbers = [{k: v for k, v in line.items() if k != "seconds"} for line in RunFolder(run).metrics()]
+    assert numbers == [
+        {k: v for k, v in line.items() if k != "seconds"} for line in RunFolder(whole).metrics()
+    ]
+    assert_same_best(run, whole)
+
+
+def assert_same_best(run: Path, whole: Path) -> None:
+    best = Path("checkpoints", "best.safetensors")
+    assert_equal(load_file(run / best), load_file(whole / best))
+
+
+def test_a_run_that_is_told_to_stop_saves_everything(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    stopped = command("train", "toy", "--run-dir", str(run), "--json", TOY_TERM="16")
+    assert stopped.returncode == 0, stopped.stderr
+    assert (json.loads(stopped.stdout)["state"], json.loads(stopped.stdout)["step"]) == ("stopped", 17)
+    assert checkpoint.read(RunFolder(run).last).step == 17
+    assert command("resume", str(run)).returncode == 0
+    assert_equal(weights(run), weights(whole))
+
+
+def test_a_process_that_dies_while_it_writes_leaves_the_last_checkpoint(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    # The writer itself is replaced by one that is killed halfway through its third file.
+    code = """
+import os, signal, sys
+from safetensors.torch import save_file
+from lflow.training import checkpoint
+from tests import toy_model
+from lflow.cli import main
+written = []
+def half(tensors, path, metadata):
+    save_file(tensors, path, metadata=metadata)
+    written.append(path)
+    if len(written) == 3:
+        with open(path, "rb+") as file:
+            file.truncate(os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.save_file = half
+main(sys.argv[1:])
+"""
+    words = [sys.executable, "-c", code, "train", "toy", "--run-dir", str(run)]
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1"}
+    died = subprocess.run(words, cwd=ROOT, env=surroundings, capture_output=True, timeout=120)
+    assert died.returncode == -signal.SIGKILL
+    for file in (run / "checkpoints").glob("*.safetensors"):
+        checkpoint.read(file)
+    assert command("resume", str(run)).returncode == 0
+    assert_equal(weights(run), weights(whole))
+
+
+def test_two_processes_train_what_one_does(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.toy_model"]
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *words, "train", "toy", "--run-dir", str(run), "--json"],
+        cwd=ROOT,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["processes"] == 2
+    # 40 steps of float32: sums in another order differ in the last digits, and the chains carry that on.
+    assert_equal(weights(run), weights(whole), tolerance=2e-4)
+
+
+def test_a_longer_run_goes_on(whole: Path, tmp_path: Path) -> None:
+    run, straight = tmp_path / "run", tmp_path / "straight"
+    train({**TOY, "max_steps": 20}, run, "cpu")
+    resume(run, 30, "cpu")
+    train({**TOY, "max_steps": 30}, straight, "cpu")
+    assert_equal(weights(run), weights(straight))
+    assert RunFolder(run).status().state == "done"
+    with pytest.raises(ValueError, match="at least 30"):
+        resume(run, 25, "cpu")
+
+
+# --- what a run leaves ---------------------------------------------------------------------------------
+
+
+def test_a_run_folder(whole: Path) -> None:
+    folder = RunFolder(whole)
+    assert [picture.name for picture in folder.pictures()] == ["000020.png", "000040.png"]
+    lines = folder.metrics()
+    assert [line["step"] for line in lines if line["split"] == "train"] == [*range(5, 41, 5)]
+    assert [line["step"] for line in lines if line["split"] == "validation"] == [10, 20, 30, 40]
+    assert {"loss/nll", "loss/energy", "acceptance"} <= lines[0].keys()
+    assert not list(whole.rglob("*.part"))
+    assert read_config(folder.config_file) == make_config(TOY)
+    assert [run.path for run in runs_in(whole.parent)] == [whole]
+    listed = json.loads(command("runs", str(whole.parent), "--json").stdout)["runs"]
+    assert [(row["state"], row["step"]) for row in listed] == [("done", 40)]
+
+
+def test_the_trained_model(whole: Path) -> None:
+    learner = lflow.load(whole)
+    assert not learner.training
+    assert learner.synthesize(5).shape == (5, 2)
+    torch.testing.assert_close(learner.synthesize(5, seed=3), learner.synthesize(5, seed=3))
+    best = checkpoint.read(RunFolder(whole).best)
+    torch.testing.assert_close(learner.mean.data, best.tensors["average.mean"])
+    slim = checkpoint.weights_only(best)
+    path = whole.parent / "slim.safetensors"
+    checkpoint.write(path, slim)
+    assert path.stat().st_size < RunFolder(whole).best.stat().st_size / 2
+    torch.testing.assert_close(lflow.load(path).synthesize(5), learner.synthesize(5))
+
+
+def test_the_average_is_the_exponential_one(tmp_path: Path) -> None:
+    config = {**TOY, "training": {"checkpoint_every": 1, "num_steps": 4, "ema": 0.75}}
+    seen: list[Tensor] = []
+    train(config, tmp_path / "run", "cpu", lambda *_: None)
+    for steps in range(1, 5):
+        train({**config, "max_steps": steps}, tmp_path / f"to-{steps}", "cpu")
+        seen.append(weights(tmp_path / f"to-{steps}")["model.log_std"])
+    # torch's average begins as a copy of the weights after its first update.
+    average = seen[0]
+    for value in seen[1:]:
+        average = 0.75 * average + 0.25 * value
+    torch.testing.assert_close(weights(tmp_path / "run")["average.log_std"], average)
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    before = toy_model.ToyLearner.parts
+
+    def parts(self: toy_model.ToyLearner) -> dict[str, Part]:
+        return {"gaussian": before(self)["gaussian"]._replace(optimiser="sgd")}
+
+    descend = loop.Weights.descend
+
+    def watched(self: Any, loss: Tensor, rate: float, world: Any) -> None:
+        rates.append(rate)
+        descend(self, loss, rate, world)
+
+    monkeypatch.setattr(toy_model.ToyLearner, "parts", parts)
+    monkeypatch.setattr(loop.Weights, "descend", watched)
+    train(TOY, tmp_path / "run", "cpu")
+    a_pass = Batches(make_config(TOY), torch.device("cpu")).per_pass
+    expected = [min(1, (step + 1) / 5) * 0.9 ** (step // a_pass) for step in range(40)]
+    assert rates == pytest.approx(expected)
+
+
+def test_batches_are_whole_passes() -> None:
+    config = make_config({**TOY, "seed": 3})
+    batches = Batches(config, torch.device("cpu"))
+    first = torch.cat([batches.at(step) for step in range(batches.per_pass)])
+    assert len(first.unique(dim=0)) == len(first)
+    validation = {tuple(row.tolist()) for row in batches.validation()}
+    assert len(validation) == 20
+    assert not validation & {tuple(row.tolist()) for row in first}
+    shares = [Batches(config, torch.device("cpu"), rank, 2).at(5) for rank in (0, 1)]
+    assert torch.equal(torch.cat(shares), batches.at(5))
+
+
+def test_draws_of_two_are_those_of_one() -> None:
+    whole_draw = Draws(1, 5).normal((6, 3))
+    shares = [Draws(1, 5, rank=rank, world_size=2).normal((3, 3)) for rank in (0, 1)]
+    assert torch.equal(torch.cat(shares), whole_draw)
+    assert not torch.equal(Draws(1, 6).normal((6, 3)), whole_draw)
+    assert not torch.equal(Draws(2, 5).normal((6, 3)), whole_draw)
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_lost_ends_the_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    failed = command("train", "toy", "--run-dir", str(run), TOY_NAN="23")
+    assert failed.returncode == 1
+    assert "the loss 'energy' is nan at step 24" in failed.stderr
+    status = RunFolder(run).status()
+    assert (status.state, status.step) == ("failed", 20)
+    assert "learning rate" in status.message
+    assert checkpoint.read(RunFolder(run).last).step == 20
+    assert command("resume", str(run)).returncode == 0  # without what went wrong
+
+
+def test_weights_that_overflow_are_never_saved(tmp_path: Path) -> None:
+    config = {**TOY, "model": {"name": "toy", "learning_rate": 1e6}}
+    with pytest.raises(ArithmeticError, match=r"finite|is (nan|inf|-inf)"):
+        train(config, tmp_path / "run", "cpu")
+    for file in (tmp_path / "run").rglob("*.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(file).values())
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train({**TOY, "max_steps": 10}, run, "cpu")
+    code = """
+import resource, sys
+from tests import toy_model
+from lflow.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+sys.exit(main(sys.argv[1:]))
+"""
+    words = [sys.executable, "-c", code, "resume", str(run), "--num-steps", "40"]
+    failed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert failed.returncode == 1
+    assert "could not be written, and what was there is kept" in failed.stderr
+    assert checkpoint.read(RunFolder(run).last).step == 10
+    assert not list(run.rglob("*.part"))
+    assert RunFolder(run).status().state == "failed"
+
+
+def test_a_run_is_trained_by_one_process(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    train({**TOY, "max_steps": 10}, folder.path, "cpu")
+    with folder.held():
+        assert folder.is_held
+        with pytest.raises(ValueError, match="another process"):
+            resume(folder.path, 20, "cpu")
+        with pytest.raises(ValueError, match="already"):
+            launch.go_on(folder)
+    assert not folder.is_held
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(TOY, folder.path, "cpu")
+    assert folder.status().state == "done"
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"model": "toi"}, "Did you mean 'toy'"),
+        ({}, "name a model"),
+        ({"model": "toy", "preset": "ring"}, "it has: rings"),
+        ({"model": "toy", "modle": 1}, "'modle'"),
+        ({"model": {"name": "toy", "learning_rate": -1}}, "learning_rate must be between"),
+        ({"model": "toy", "training": {"num_step": 3}}, "'num_step'"),
+        ({"model": "toy", "training": {"batch_size": 0}}, "batch_size must be between"),
+        ({"model": "toy", "training": 3}, "must be a mapping"),
+        ({"model": "toy", "seed": -1}, "seed must be between"),
+        ({"model": "toy", "seed": "1"}, "seed must be a finite number"),
+        ({"model": "toy", "version": 99}, "version 99"),
+        ({"model": "toy", "max_steps": 0}, "num_steps must be between"),
+    ],
+)
+def test_a_bad_configuration_is_refused(config: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        train(config, tmp_path / "run", "cpu")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "toy", "--batch-size", "1000"], "fewer than a batch"),
+        (["train", "toy", "--device", "cuda"], "no cuda device"),
+        (["train", "toy", "--device", "tpu"], "device must be"),
+        (["train", "toy", "--source", "no-such-data"], "no-such-data"),
+        (["train", "toy", "--learning-rate", "much"], "must be a number"),
+        (["resume", "nowhere"], "not the folder of a run"),
+    ],
+)
+def test_a_bad_command_is_one_line(words: list[str], sentence: str, tmp_path: Path) -> None:
+    if torch.cuda.is_available() and "cuda" in words:
+        pytest.skip("there is a CUDA device here")
+    run = [] if words[0] == "resume" else ["--run-dir", str(tmp_path / "run")]
+    failed = command(*words, *run)
+    assert failed.returncode == 2
+    assert sentence in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def hostile_files(folder: Path) -> dict[str, Path]:
+    """Files that are not checkpoints, each in its own way."""
+    good = folder / "good.safetensors"
+    train({**TOY, "max_steps": 1}, folder / "run", "cpu")
+    good.write_bytes(RunFolder(folder / "run").last.read_bytes())
+    tensors, about = load_file(good), checkpoint.safe_open(good, "pt").metadata()
+    plain = json.loads(about["lflow"])
+
+    def saved(name: str, header: Any, arrays: dict[str, Tensor] = tensors) -> Path:
+        path = folder / f"{name}.safetensors"
+        save_file(arrays, path, metadata=header)
+        return path
+
+    def changed(**values: Any) -> dict[str, str]:
+        return {"lflow": json.dumps(plain | values)}
+
+    half, pickled, empty = (folder / f"{name}.safetensors" for name in ("half", "pickled", "empty"))
+    half.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    torch.save({"model": tensors}, pickled)
+    empty.touch()
+    renamed = {name.replace("mean", "median"): tensor for name, tensor in tensors.items()}
+    return {
+        "half": half,
+        "pickled": pickled,
+        "empty": empty,
+        "foreign": saved("foreign", None),
+        "no json": saved("no-json", {"lflow": "{"}),
+        "lacking": saved("lacking", {"lflow": "{}"}),
+        "huge": saved("huge", changed(shape=[10**9])),
+        "wrong shape": saved("wrong-shape", changed(shape=[3])),
+        "future": saved("future", changed(version=99)),
+        "unknown model": saved("unknown", changed(config={"model": "no_such_model"})),
+        "other names": saved("renamed", about, renamed),
+        "absent": folder / "absent.safetensors",
+    }
+
+
+def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    for kind, path in hostile_files(tmp_path).items():
+        with pytest.raises(ValueError, match=r".") as refused:
+            lflow.load(path)
+        assert len(str(refused.value)) > 20, kind
+        assert "\n" not in str(refused.value), kind
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match="holds no checkpoint yet"):
+        lflow.load(tmp_path / "folder")
+
+
+def test_a_run_in_a_process_of_its_own(tmp_path: Path) -> None:
+    config = make_config({"model": "toy", "preset": "rings"})
+    folder = RunFolder(tmp_path / "run")
+    folder.create(config)
+    assert folder.status().state == "queued"
+    # The process that the app starts does not know this model, and says so where the page reads it.
+    number = launch.go_on(folder, "cpu")
+    os.waitpid(number, 0)
+    assert "there is no model named 'toy'" in folder.log_file.read_text()
+    assert launch.stop(folder) is False
+
+
+def test_half_precision_and_curves(tmp_path: Path) -> None:
+    training = {"precision": "bfloat16", "tensorboard": True}
+    learner = train({**TOY, "max_steps": 10, "training": training}, tmp_path / "run", "cpu")
+    assert all(parameter.dtype == torch.float32 for parameter in learner.parameters())
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
