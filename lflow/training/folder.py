@@ -156,7 +156,8 @@ class RunFolder:
             found = json.loads(self.status_file.read_text(encoding="utf-8"))
             state, step, total = found.pop("state"), found.pop("step"), found.pop("num_steps")
             message = str(found.pop("message", ""))
-        except (OSError, ValueError, KeyError, AttributeError):
+            step, total = int(step), int(total)
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
             raise ValueError(
                 f"{self.path} is not the folder of a run: it has no readable status.json"
             ) from None

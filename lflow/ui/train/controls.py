@@ -96,6 +96,7 @@ def start(config: Config | None, machine: Machine, runs: Runs, active: int) -> N
         device = _draw(replace(keys.DEVICE, choices=machine.devices), "Device", "settings")
     st.button(
         "Start a run",
+        key=f"{PREFIX}-start",
         type="primary",
         width="stretch",
         disabled=config is None,

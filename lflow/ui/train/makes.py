@@ -81,7 +81,7 @@ def _samples(file: Path, seed: int, count: int, asked: bool) -> None:
             st.error(sentence(error))
     made = kept.find(key)
     if isinstance(made, Image.Image):
-        st.image(made, caption=f"{count:,} samples with seed {seed}, {_which(file)}")
+        st.image(made, output_format="PNG", caption=f"{count:,} samples with seed {seed}, {_which(file)}")
 
 
 def _which(file: Path) -> str:

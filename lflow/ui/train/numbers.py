@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 TRAINING, VALIDATION = "training", "validation"
+_LOSS = "loss/"
 _SPLITS = {"train": TRAINING, "validation": VALIDATION}
 _NOT_QUANTITIES = ("step", "seconds", "split")
 _MOST_POINTS = 150  # of a curve: with more, neighbours are averaged
 _SETTLED = 0.05  # share of the steps whose values may lie beyond the chart: losses often fall from far above
+
+
+Point = tuple[int, float]
 
 
 class Series(NamedTuple):
@@ -32,26 +36,27 @@ class Panel(NamedTuple):
 
     quantity: str
     series: list[Series]
-    best: tuple[int, float] | None
+    best: Point | None
 
 
 def panels(lines: Sequence[dict[str, Any]], best_metric: str | None = None) -> list[Panel]:
     """The quantities of a run: first the one that it is judged by, then losses, then all others.
 
-    A loss and the metric of its name are one quantity. best_metric: None where the run does not say.
+    A loss and the metric of its name are one quantity, and so are `energy/data` and `energy/chains`.
+    best_metric: None where the run does not say.
     """
-    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    found: dict[str, dict[str, list[Point]]] = {}
     losses = set()
     for line in lines:
         for name, value in line.items():
             if name in _NOT_QUANTITIES:
                 continue
-            quantity = name.removeprefix("loss/")
-            if quantity != name:
+            quantity, curve = _parts(name, _SPLITS[line["split"]])
+            if name.startswith(_LOSS):
                 losses.add(quantity)
-            of_split = found.setdefault(quantity, {}).setdefault(_SPLITS[line["split"]], [])
+            points = found.setdefault(quantity, {}).setdefault(curve, [])
             if value is not None:
-                of_split.append((line["step"], value))
+                points.append((line["step"], value))
 
     def order(quantity: str) -> tuple[bool, bool]:
         return quantity != best_metric, quantity not in losses
@@ -59,14 +64,20 @@ def panels(lines: Sequence[dict[str, Any]], best_metric: str | None = None) -> l
     return [_panel(name, found[name], name == best_metric) for name in sorted(found, key=order)]
 
 
-def _panel(quantity: str, splits: dict[str, list[tuple[int, float]]], is_best: bool) -> Panel:
-    series = [_series(name, splits[name]) for name in (TRAINING, VALIDATION) if splits.get(name)]
-    seen = splits.get(VALIDATION) if is_best else None
+def _parts(name: str, split: str) -> tuple[str, str]:
+    """The quantity that a metric's name stands for, and the name of its curve."""
+    quantity, slash, part = name.removeprefix(_LOSS).partition("/")
+    return quantity, (part if split == TRAINING else f"{part}, {split}") if slash else split
+
+
+def _panel(quantity: str, curves: dict[str, list[Point]], is_best: bool) -> Panel:
+    series = [_series(name, points) for name, points in curves.items() if points]
+    seen = curves.get(VALIDATION) if is_best else None
     best = min(seen, key=lambda point: point[1]) if seen else None
     return Panel(quantity, series, best)
 
 
-def _series(name: str, points: list[tuple[int, float]]) -> Series:
+def _series(name: str, points: list[Point]) -> Series:
     each = math.ceil(len(points) / _MOST_POINTS)
     groups = [points[k : k + each] for k in range(0, len(points), each)]
     values = [[value for _, value in group] for group in groups]

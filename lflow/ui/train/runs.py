@@ -47,8 +47,18 @@ class Snapshot:
     @property
     def is_late(self) -> bool:
         """Whether it was to begin and has not."""
-        since = time.time() - float(self.status.facts.get("updated", 0.0))
+        since = time.time() - (self.fact("updated") or 0.0)
         return self.status.state == "queued" and since > _BEGINS_WITHIN
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it has been trained, where it says so."""
+        return self.fact("seconds")
+
+    def fact(self, name: str) -> float | None:
+        """A number that the status tells; None where it does not."""
+        value = self.status.facts.get(name)
+        return float(value) if isinstance(value, int | float) else None
 
     @property
     def is_active(self) -> bool:
@@ -71,10 +81,21 @@ def find() -> Runs:
 def look(name: str, folder: RunFolder, numbers: bool = False) -> Snapshot:
     """How a run stands; with its numbers, where they are wanted."""
     try:
-        lines = folder.metrics() if numbers else []
+        lines = _checked(folder.metrics()) if numbers else []
         return Snapshot(name, folder, folder.config(), folder.status(), lines)
     except (OSError, ValueError) as error:
         return Snapshot(name, folder, refused=str(error))
+
+
+def _checked(lines: list[Any]) -> list[dict[str, Any]]:
+    for line in lines:
+        named = isinstance(line, dict) and isinstance(line.get("step"), int)
+        if not named or line.get("split") not in ("train", "validation"):
+            raise ValueError(f"metrics.jsonl has a line that is none of a run: {str(line)[:80]}")
+        numbers = [value for name, value in line.items() if name != "split" and value is not None]
+        if not all(isinstance(value, int | float) for value in numbers):
+            raise ValueError(f"metrics.jsonl has a value that is no number: {str(line)[:80]}")
+    return lines
 
 
 def states(runs: Runs) -> dict[str, str]:
@@ -96,5 +117,5 @@ def seconds_taken(config: Config, runs: Runs) -> float | None:
         if mine is None or seen.is_example or seen.status.state != "done":
             continue
         if (mine.model, mine.data, mine.training) == (config.model, config.data, config.training):
-            return float(seen.status.facts["seconds"])
+            return seen.seconds
     return None

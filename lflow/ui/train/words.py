@@ -43,8 +43,7 @@ def standing(seen: Snapshot) -> str:
     """Where the run stands, in a sentence."""
     status = seen.status
     step, total = f"{status.step:,}", f"{status.num_steps:,} steps"
-    spent = status.facts.get("seconds")
-    time = f" in {duration(spent)}" if isinstance(spent, int | float) else ""
+    time = "" if seen.seconds is None else f" in {duration(seen.seconds)}"
     if seen.is_late:
         return "It was to begin and has not. Its log may say why; Resume tries again."
     if status.state == "queued":
@@ -60,10 +59,9 @@ def standing(seen: Snapshot) -> str:
 
 def _left(seen: Snapshot) -> str:
     status = seen.status
-    spent = status.facts.get("seconds")
-    if not status.step or not isinstance(spent, int | float):
+    if not status.step or seen.seconds is None:
         return ""
-    return f", about {duration(spent / status.step * (status.num_steps - status.step))} left"
+    return f", about {duration(seen.seconds / status.step * (status.num_steps - status.step))} left"
 
 
 def learned(panels: Sequence[Panel]) -> str:
