@@ -144,16 +144,6 @@ def whole(value: int, name: str) -> int:
     return int(value)
 
 
-def find_device(device: str | torch.device) -> torch.device:
-    """A device that is there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    wanted = torch.device(device)
-    if wanted.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here: leave device at 'auto'")
-    return wanted
-
-
 def starting_points(
     energy: Any, init: Tensor | None, num_chains: int, seed: int, device: torch.device
 ) -> Tensor:

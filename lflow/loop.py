@@ -23,13 +23,13 @@ from lflow.beginning import (
     as_energy,
     checked_temperature,
     continued,
-    find_device,
     fresh,
     make_rule,
     make_sampler,
     starting_points,
     whole,
 )
+from lflow.device import find_device
 from lflow.energies.base import Energy
 from lflow.noise import Noise, StepNoise, Stream
 from lflow.samplers.base import Sampler, per_chain

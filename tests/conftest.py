@@ -34,6 +34,13 @@ class Server(NamedTuple):
     log: Path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The tests keep their decoded data for themselves, and find none of the user's own."""
+    os.environ["LFLOW_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ.pop("LFLOW_DATA", None)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One app for all tests of the session."""

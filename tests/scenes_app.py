@@ -1,7 +1,9 @@
-"""A page for the browser tests: clouds whose every position is known, in as many panels as are asked for.
+"""A page for the browser tests: clouds whose every position is known, in as many panels as are asked for, or
+images whose every byte is (`?images=2`, in colour with `&colour=1`).
 
 All panels show the same motion in the same colour, so that panels in lockstep show the same pixels. The first
-two have proposals, the others have none. What the player sends is written on the page.
+two have proposals, the others have none; the first panel of images has an overlay. What the player sends is
+written on the page.
 """
 
 import json
@@ -10,6 +12,7 @@ import numpy as np
 import streamlit as st
 
 from lflow.ui import player
+from lflow.ui.image_grid import ImagePanel, ImageScene, Overlay
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series, pack
 
 FRAMES, PARTICLES = 41, 12
@@ -39,7 +42,7 @@ def scene(panels: int, seed: int) -> Scene:
     series = tuple(Series(name, values / (1 + k), k, dash=k == 3) for k, name in enumerate(names))
     shown = [
         Panel(
-            name,
+            label=name,
             colour_light="#0072B2",
             colour_dark="#4BA3DB",
             positions=positions(),
@@ -50,14 +53,46 @@ def scene(panels: int, seed: int) -> Scene:
         for k, name in enumerate(names)
     ]
     return Scene(
-        BOUNDS,
-        np.arange(FRAMES) * 5,
-        shown,
-        [Metric("Distance", "W2", series, log=True, lines=(Line("floor", 0.01),))],
+        bounds=BOUNDS,
+        steps=np.arange(FRAMES) * 5,
+        panels=shown,
+        metrics=[Metric("Distance", "W2", series, log=True, lines=(Line("floor", 0.01),))],
         alt="turning rings",
         can_place=True,
         can_draw=True,
         step_word="gradient",
+    )
+
+
+def image_bytes(colour: bool) -> np.ndarray:
+    """Ten images of 4 rows and 3 columns: no two pixels of a frame look alike, and none is as in the next."""
+    frame, image, row, column = np.indices((FRAMES, 10, 4, 3))
+    grey = ((12 * image + 3 * row + column) * 2 + frame) % 256
+    return (np.stack([grey, 255 - grey, (grey + 100) % 256], axis=-1) if colour else grey).astype(np.uint8)
+
+
+def image_scene(panels: int, colour: bool) -> ImageScene:
+    shown = [
+        ImagePanel(
+            label=f"lane {k + 1}",
+            colour_light="#0072B2",
+            colour_dark="#4BA3DB",
+            images=image_bytes(colour),
+            captions=[f"lane {k + 1} at frame {frame}" for frame in range(FRAMES)],
+            overlay=image_bytes(False) if k == 0 else None,
+        )
+        for k in range(panels)
+    ]
+    measure = Overlay(
+        label="Step size", low=0.01, high=1.0, log=True, colour_light="#D55E00", colour_dark="#F58B45"
+    )
+    series = tuple(Series(f"lane {k + 1}", np.arange(FRAMES) + k, k) for k in range(panels))
+    return ImageScene(
+        steps=np.arange(FRAMES) * 5,
+        panels=shown,
+        metrics=[Metric("Energy", "U", series)],
+        alt="images that grow lighter",
+        overlay=measure,
     )
 
 
@@ -72,6 +107,9 @@ for count in (1, 2, 3, 4):
         st.session_state["panels"] = count
 seed = st.sidebar.number_input("seed", 0, 9, key="scenes_seed")
 number = st.session_state.get("panels", int(st.query_params.get("panels", "2")))
-player.show(pack(scene(number, seed)), key="clouds", on_place=remember, on_draw=remember)
+shown = scene(number, seed)
+if "images" in st.query_params:
+    shown = image_scene(int(st.query_params["images"]), "colour" in st.query_params)
+player.show(pack(shown), key="clouds", on_place=remember, on_draw=remember)
 with st.container(key="sent"):
     st.text(json.dumps(st.session_state.get("sent")))

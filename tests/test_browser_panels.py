@@ -1,5 +1,6 @@
-"""Several panels in a real browser: one clock for all, and one particle marked in all of them."""
+"""Several panels in a real browser: one clock for all, and one particle or image marked in all of them."""
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -190,3 +191,146 @@ def test_a_tap_marks_a_particle(browser: Browser, scenes: Server) -> None:
     lab.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(lab.player.locator("canvas.overlay").first).to_be_hidden()
     context.close()
+
+
+# Images
+
+# What the canvas shows at the middle of each pixel of each image; cells are found by the paper between them.
+PIXELS = """(canvas, [rows, columns]) => {
+    const context = canvas.getContext("2d");
+    const { data, width, height } = context.getImageData(0, 0, canvas.width, canvas.height);
+    const painted = (x, y) => data[(y * width + x) * 4 + 3] > 0;
+    const runs = (length, at) => {
+        const found = [];
+        for (let k = 0; k <= length; k++) {
+            const here = k < length && at(k);
+            if (here && !found.at(-1)?.open) found.push({ start: k, open: true });
+            else if (!here && found.at(-1)?.open) Object.assign(found.at(-1), { end: k, open: false });
+        }
+        return found;
+    };
+    const any = (length, test) => Array.from({ length }).some((_, k) => test(k));
+    const across = runs(width, (x) => any(height, (y) => painted(x, y)));
+    const down = runs(height, (y) => any(width, (x) => painted(x, y)));
+    const sizes = [across, down].map((all) => all.map(({ start, end }) => end - start));
+    const gaps = [across, down].map((all) => all.slice(1).map(({ start }, k) => start - all[k].end));
+    const middle = ({ start, end }, part, parts) => Math.floor(start + (part + 0.5) * (end - start) / parts);
+    const images = [];
+    for (const vertical of down) for (const horizontal of across) {
+        if (!painted(horizontal.start, vertical.start)) continue;
+        const image = [];
+        for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) {
+            const x = middle(horizontal, column, columns), y = middle(vertical, row, rows);
+            image.push([...data.subarray((y * width + x) * 4, (y * width + x) * 4 + 3)]);
+        }
+        images.push(image);
+    }
+    const colours = new Set();
+    for (let k = 0; k < data.length; k += 4) {
+        if (data[k + 3]) colours.add([...data.subarray(k, k + 4)].join());
+    }
+    return { sizes, gaps, images, colours: colours.size };
+}"""
+
+
+def opened_images(page: Page, scenes: Server, query: str) -> Lab:
+    page.goto(f"{scenes.url}/?{query}")
+    lab = Lab(page)
+    lab.wait_until_run()
+    lab.says("id")
+    return lab
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_every_byte_of_every_image_is_drawn_crisp(
+    page: Page, scenes: Server, page_errors: list[str], colour: bool
+) -> None:
+    lab = opened_images(page, scenes, "images=3" + "&colour=1" * colour)
+    lab.pause("Home")
+    canvases = lab.player.locator("canvas.cloud")
+    for frame in (0, 7):
+        page.get_by_test_id("scrub").fill(str(frame))
+        expect(lab.player).to_have_attribute("data-frame", str(frame))
+        expected = scenes_app_images(colour)[frame]
+        for panel in range(3):
+            seen = canvases.nth(panel).evaluate(PIXELS, [4, 3])
+            np.testing.assert_array_equal(np.array(seen["images"]).reshape(10, 4, 3, 3), expected)
+            assert seen["colours"] == 120  # no colour that no pixel has: nothing is smoothed
+            assert [len(set(sizes)) for sizes in seen["sizes"]] == [1, 1]
+            assert len({gap for gaps in seen["gaps"] for gap in gaps}) == 1  # gaps are even
+        expect(lab.player.locator(".panel .caption").nth(2)).to_have_text(f"lane 3 at frame {frame}")
+    for name in ("trails", "marginals", "between", "place", "draw"):
+        expect(page.get_by_test_id(name)).to_be_hidden()
+    assert page_errors == []
+
+
+def scenes_app_images(colour: bool) -> np.ndarray:
+    """The bytes that tests/scenes_app.py says it shows, by its words: (frames, images, rows, columns, 3)."""
+    frame, image, row, column = np.indices((41, 10, 4, 3))
+    grey = ((12 * image + 3 * row + column) * 2 + frame) % 256
+    return np.stack([grey, 255 - grey, (grey + 100) % 256] if colour else [grey] * 3, axis=-1)
+
+
+def test_a_switch_shows_the_overlay_with_its_colours_and_numbers(
+    page: Page, scenes: Server, page_errors: list[str]
+) -> None:
+    lab = opened_images(page, scenes, "images=2")
+    lab.pause("Home")
+    first, second = lab.player.locator("canvas.cloud").all()
+    before = first.evaluate(PIXELS, [4, 3]), second.evaluate(PIXELS, [4, 3])
+    switch, legend = page.get_by_test_id("overlay"), lab.player.locator(".legend")
+    expect(legend).to_be_hidden()
+    below = lab.player.locator("canvas.chart").first.bounding_box()
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "true")
+    expect(switch).to_have_text("Step size")
+    expect(legend).to_have_text("0.0101.0(log)")
+    assert lab.player.locator("canvas.chart").first.bounding_box() == below  # nothing moves
+    seen = np.array(first.evaluate(PIXELS, [4, 3])["images"]).reshape(-1, 3)
+    assert len({tuple(colour) for colour in seen.tolist()}) > 60
+    assert (np.diff(seen.sum(1)) >= -2).all()  # the bytes grow, and with them the colours fade into the paper
+    assert seen[0, 0] > seen[0, 2] + 50  # towards the low end there is colour
+    assert second.evaluate(PIXELS, [4, 3]) == before[1]  # a panel without an overlay keeps its images
+    lab.player.focus()
+    page.keyboard.press("o")
+    expect(lab.player).to_have_attribute("data-overlay", "false")
+    assert first.evaluate(PIXELS, [4, 3]) == before[0]
+    assert page_errors == []
+
+
+def test_a_pointed_image_is_outlined_in_every_panel(
+    page: Page, scenes: Server, page_errors: list[str]
+) -> None:
+    lab = opened_images(page, scenes, "images=3")
+    lab.pause("Home")
+    expect(reading(lab, 0)).to_have_text("Point at an image, or press p, to mark it in every panel.")
+    box = lab.player.locator("canvas.cloud").nth(1).bounding_box()
+    assert box is not None
+    # Ten images lie in rows of four: the seventh is the third of the second row.
+    page.mouse.move(box["x"] + box["width"] * 2.5 / 4, box["y"] + box["height"] * 1.5 / 3)
+    expect(lab.player).to_have_attribute("data-hovered", "6")
+    marked = [layer.evaluate("layer => layer.toDataURL()") for layer in lab.player.locator(".overlay").all()]
+    assert len(marked) == 3
+    assert len(set(marked)) == 1
+    # The overlay's byte 144 stands for 0.01 · 100^(144/255), and 166 for 0.01 · 100^(166/255).
+    expect(reading(lab, 0)).to_have_text("Image 7: step size 0.13 to 0.20.")
+    expect(reading(lab, 1)).to_have_text("Image 7.")
+    page.mouse.move(
+        box["x"] + box["width"] * 3.5 / 4, box["y"] + box["height"] * 2.5 / 3
+    )  # no image is there
+    expect(lab.player.locator(".overlay").first).to_be_hidden()
+    lab.player.focus()
+    page.keyboard.press("p")
+    page.keyboard.press("p")
+    expect(lab.player).to_have_attribute("data-hovered", "1")
+    page.keyboard.press("Escape")
+    assert lab.player.get_attribute("data-hovered") is None
+    assert page_errors == []
+
+
+def test_grids_of_images_fit_a_narrow_window(page: Page, scenes: Server) -> None:
+    page.set_viewport_size({"width": 420, "height": 900})
+    lab = opened_images(page, scenes, "images=3")
+    boxes = [grid.bounding_box() for grid in lab.player.locator("canvas.cloud").all()]
+    assert all(box and box["width"] > 250 and box["x"] + box["width"] <= 420 for box in boxes)
+    assert len({round(box["x"]) for box in boxes if box}) == 1

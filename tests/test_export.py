@@ -5,11 +5,13 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lflow.cli import main
@@ -73,6 +75,16 @@ def test_csv_holds_the_last_frame_to_the_last_digit() -> None:
         np.testing.assert_array_equal(positions, result.positions[-1].numpy())
         assert [row["diverged"] == "True" for row in rows] == result.diverged.tolist()
         assert [int(row["particle"]) for row in rows] == list(range(50))
+
+
+def test_csv_of_images_has_a_column_a_pixel() -> None:
+    _, cloud = finished()
+    images = torch.arange(24.0).reshape(1, 2, 1, 3, 4) / 7
+    result = replace(cloud, positions=images, diverged=torch.tensor([False, True]), escaped=cloud.escaped[:2])
+    rows = list(csv.DictReader(io.StringIO(last_frames(make_outcome(ULA=result)).decode())))
+    assert [row["image"] for row in rows] == ["0", "1"]
+    kept = [[row[f"pixel_{number}"] for number in range(12)] for row in rows]
+    np.testing.assert_array_equal(np.array(kept, np.float32), images[0].flatten(1))
 
 
 @pytest.mark.parametrize("ending", KINDS)

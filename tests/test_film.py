@@ -14,6 +14,7 @@ from PIL import Image
 from lflow.ui import film
 from lflow.ui.film import charts, cloud
 from lflow.ui.film.ink import Type, format_number, nice_ticks
+from lflow.ui.image_grid import ImagePanel, ImageScene
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series
 
 FRAMES, BOUNDS = 12, ((-2.0, 3.0), (-1.0, 3.0))
@@ -24,10 +25,19 @@ def make_scene(positions: np.ndarray | None = None, panels: int = 1, **more: Any
     positions = WAY[:, None] if positions is None else positions
     frames = len(positions)
     captions = [f"{positions.shape[1]} particles in frame {k}." for k in range(frames)]
-    shown = [Panel(f"panel {k}", "#0072B2", "#4BA3DB", positions, captions) for k in range(panels)]
+    look = {"colour_light": "#0072B2", "colour_dark": "#4BA3DB", "captions": captions}
+    shown = [Panel(label=f"panel {k}", positions=positions, **look) for k in range(panels)]
     curves = tuple(Series(f"series {k}", np.linspace(5 + k, 1, frames), k) for k in range(panels))
     metric = Metric("Distance", "W2", curves, log=True, lines=(Line("floor", 0.5, 0.4, 0.6),))
-    return Scene(BOUNDS, np.arange(frames) * 10, shown, [metric] * 2, "one particle", trails=False, **more)
+    return Scene(
+        bounds=BOUNDS,
+        steps=np.arange(frames) * 10,
+        panels=shown,
+        metrics=[metric] * 2,
+        alt="one particle",
+        trails=False,
+        **more,
+    )
 
 
 def view_box(image: Image.Image) -> tuple[int, int, int, int]:
@@ -132,6 +142,44 @@ def test_panels_of_a_scene_show_the_same_positions_at_the_same_height(panels: in
         across, down = place(image, box)
         assert abs(across - (WAY[5, 0] - x0) / (x1 - x0)) < 0.01
         assert abs(1 - down - (WAY[5, 1] - y0) / (y1 - y0)) < 0.01
+
+
+def image_scene(count: int, height: int, width: int, panels: int = 1) -> ImageScene:
+    """No pixel of an image looks like another one of it, and the second panel is the first's negative."""
+    frame, image, row, column = np.indices((FRAMES, count, height, width))
+    images = ((row * width + column) * 3 + image + frame).astype(np.uint8)
+    look = {"colour_light": "#0072B2", "colour_dark": "#4BA3DB", "captions": ["some images"] * FRAMES}
+    shown = [
+        ImagePanel(label=f"{k}", images=images if k % 2 else 255 - images, **look) for k in range(panels)
+    ]
+    curves = tuple(Series(f"{k}", np.linspace(5 + k, 1, FRAMES), k) for k in range(panels))
+    metrics = [Metric("Energy", "U", curves)] * 2
+    return ImageScene(steps=np.arange(FRAMES), panels=shown, metrics=metrics, alt="images")
+
+
+@pytest.mark.parametrize(("count", "height", "width"), [(9, 8, 8), (7, 4, 6), (5, 6, 4), (1, 3, 3)])
+@pytest.mark.parametrize("panels", [1, 2, 4])
+def test_every_pixel_of_every_image_is_where_it_should_be(
+    count: int, height: int, width: int, panels: int
+) -> None:
+    scene = image_scene(count, height, width, panels)
+    picture = film.Picture(scene)
+    drawn = np.asarray(picture.frame(7).convert("L"))
+    for panel, view in zip(scene.panels, picture.panels, strict=True):
+        assert view.left + view.width <= drawn.shape[1]
+        pixel = view.cell[0] // width
+        assert view.cell == (pixel * width, pixel * height)  # all pixels are even
+        for number in range(count):
+            x, y = view.corner(number)
+            assert x + view.cell[0] <= view.width
+            assert y + view.cell[1] <= view.height
+            across = view.left + x + (np.arange(width) + 0.5) * pixel
+            down = view.top + y + (np.arange(height) + 0.5) * pixel
+            read = drawn[down.astype(int)[:, None], across.astype(int)]
+            np.testing.assert_array_equal(read, np.asarray(panel.images)[7, number])
+    data = film.gif(scene)
+    assert data is not None
+    assert len(decoded(data)) == FRAMES
 
 
 def test_a_film_of_two_thousand_particles_is_a_few_megabytes() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lflow.ui.drawing import MAX_POINTS
+from lflow.ui.image_grid import ImagePanel, ImageScene, Overlay
 from lflow.ui.packing import Line, Metric, Panel, Scene, Series, pack
 from lflow.ui.player import _point, _script, _strokes
 
@@ -59,8 +60,88 @@ def make_scene(**changes: Any) -> Scene:
     metric = Metric(
         "distance", "", (series,), log=True, lines=(Line("floor", 0.1, 0.05, 0.2),), help="what it is"
     )
-    scene = Scene(BOUNDS, np.arange(FRAMES) * 10, [make_panel()], [metric], alt="a cloud on an energy")
+    scene = Scene(
+        bounds=BOUNDS,
+        steps=np.arange(FRAMES) * 10,
+        panels=[make_panel()],
+        metrics=[metric],
+        alt="a cloud on an energy",
+    )
     return replace(scene, **changes)
+
+
+def make_images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (FRAMES, *shape), dtype=np.uint8)
+
+
+def make_grid(images: np.ndarray, **changes: Any) -> ImagePanel:
+    look = {"label": "ULA", "colour_light": "#0072B2", "colour_dark": "#4BA3DB"}
+    return ImagePanel(**{**look, "images": images, "captions": [""] * FRAMES, **changes})
+
+
+def make_overlay(**changes: Any) -> Overlay:
+    look = {"colour_light": "#D55E00", "colour_dark": "#F58B45"}
+    return Overlay(**{"label": "Step size", "low": 1e-3, "high": 1.0, "log": True, **look, **changes})
+
+
+def make_image_scene(*panels: ImagePanel, **changes: Any) -> ImageScene:
+    settings = {"steps": np.arange(FRAMES), "metrics": [], "alt": "digits", **changes}
+    return ImageScene(panels=panels or [make_grid(make_images(6, 8, 8))], **settings)
+
+
+@pytest.mark.parametrize("shape", [(64, 8, 8), (5, 3, 4), (2, 4, 4, 3)])
+def test_images_and_overlays_come_back_byte_by_byte(shape: tuple[int, ...]) -> None:
+    images, overlay = make_images(*shape), make_images(*shape[:3])
+    first = make_grid(images, overlay=overlay, banner="too large", banner_frame=2)
+    second = make_grid(255 - images, overlay=overlay[:, :, :1, :1])  # one number an image
+    header, sections = unpack(pack(make_image_scene(first, second, overlay=make_overlay())))
+    for entry, panel in zip(header["panels"], (first, second), strict=True):
+        np.testing.assert_array_equal(sections[entry["images"]], panel.images)
+        np.testing.assert_array_equal(sections[entry["overlay"]], panel.overlay)
+    assert header["panels"][0]["banner_frame"] == 2
+    assert (header["overlay"]["low"], header["overlay"]["log"]) == (1e-3, True)
+    assert "bounds" not in header
+
+
+def test_an_overlays_bytes_stand_for_its_numbers() -> None:
+    values = np.geomspace(1e-3, 1, 30)
+    read = 1e-3 * 1000 ** (make_overlay().as_bytes(values) / 255.0)
+    np.testing.assert_allclose(read, values, rtol=np.log(1000) / 255 / 2 * 1.001)
+    linear = make_overlay(low=-1.0, log=False)
+    np.testing.assert_allclose(linear.as_bytes([-1, 0, 0.5, 1]), [0, 128, 191, 255], atol=1)
+    ends = [np.inf, 2.0, 0.0, -1.0, -np.inf, np.nan]
+    assert make_overlay().as_bytes(ends).tolist() == [255, 255, 0, 0, 0, 0]
+
+
+def test_images_are_as_small_as_their_bytes_and_refused_when_too_many() -> None:
+    grids = [make_grid(np.zeros((200, 64, 8, 8), np.uint8), captions=[""] * 200)] * 3
+    payload = pack(make_image_scene(*grids, steps=np.arange(200)))
+    assert 200 * 64 * 64 * 3 < len(payload) < 1.01 * 200 * 64 * 64 * 3
+    coloured = [make_grid(np.zeros((200, 64, 32, 32, 3), np.uint8), captions=[""] * 200)]
+    with pytest.raises(ValueError, match=r"takes 39\.3 MB .* record fewer frames or show fewer images"):
+        pack(make_image_scene(*coloured, steps=np.arange(200)))
+
+
+@pytest.mark.parametrize(
+    ("panels", "overlay", "message"),
+    [
+        ([make_grid(make_images(6, 8, 8).astype(float))], None, "images must be bytes"),
+        ([make_grid(make_images(6, 8, 8, 4))], None, "images must be bytes"),
+        ([make_grid(make_images(6, 8, 8)[:3])], None, "images must be bytes of the shape .5 frames"),
+        ([make_grid(make_images(0, 8, 8))], None, "images must be bytes"),
+        ([make_grid(make_images(6, 8, 8)), make_grid(make_images(5, 8, 8))], None, "as many images of one"),
+        ([make_grid(make_images(6, 8, 8), captions=["one"])], None, "1 captions for 5 frames"),
+        ([make_grid(make_images(2, 4, 4), overlay=make_images(2, 4, 4))], None, "does not say what it meas"),
+        ([make_grid(make_images(2, 4, 4), overlay=make_images(2, 4, 1))], make_overlay(), "overlay must be"),
+        ([make_grid(make_images(2, 4, 4))], make_overlay(low=0.0), "increasing, finite and positive"),
+        ([make_grid(make_images(2, 4, 4))], make_overlay(high=np.inf), "increasing, finite"),
+    ],
+)
+def test_wrong_images_are_refused_with_a_reason(
+    panels: list[ImagePanel], overlay: Overlay | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        pack(make_image_scene(*panels, overlay=overlay))
 
 
 def test_positions_come_back_within_quantisation() -> None:

@@ -110,15 +110,17 @@ function buildControls(on) {
       () => on.toggle("flow")),
     between: makeSwitch("between", "In between", "Straight ways between the recorded frames: smoother, but made up",
       () => on.toggle("between")),
+    overlay: makeSwitch("overlay", "", "", () => on.toggle("overlay")),
   };
+  const legend = buildLegend();
   const place = makeTextButton("place", "Place the start", "place", on.place);
   const draw = makeTextButton("draw", "Draw a target", "draw", on.draw);
   const row = make("div", "switches");
   const tools = make("div", "tools");
   tools.append(place, draw);
-  row.append(...Object.values(switches), tools);
+  row.append(...Object.values(switches), legend, tools);
   element.append(buttons, speed, scrub, counter, row);
-  return { element, play, speed, scrub, counter, switches, place, draw };
+  return { element, play, speed, scrub, counter, switches, legend, place, draw };
 }
 
 // Writes what the controls show; `moving` alone changes from frame to frame.
@@ -130,7 +132,7 @@ function showMoving(controls, scene, frame) {
   controls.scrub.setAttribute("aria-valuetext", `${scene.step_word} ${step} of ${last}`);
 }
 
-function showSettings(controls, scene, { playing, speed, switches, placing, drawing }) {
+function showSettings(controls, scene, { kind, playing, speed, switches, placing, drawing }) {
   controls.scrub.max = String(scene.frames - 1);
   controls.scrub.disabled = controls.play.disabled = scene.frames === 1;
   controls.counter.style.minWidth = `${scene.step_word.length + 3
@@ -142,10 +144,12 @@ function showSettings(controls, scene, { playing, speed, switches, placing, draw
     controls.play.replaceChildren(makeIcon(playing ? "pause" : "play"));
   }
   controls.speed.value = String(speed);
+  const offered = kind.switches(scene);
   for (const [name, button] of Object.entries(controls.switches)) {
     button.setAttribute("aria-checked", String(switches[name]));
+    button.hidden = !offered.includes(name);
   }
-  controls.switches.flow.hidden = !scene.panels.some((panel) => panel.flow);
+  controls.legend.hidden = controls.switches.overlay.hidden || !switches.overlay;
   controls.place.hidden = !scene.can_place;
   controls.draw.hidden = !scene.can_draw;
   controls.place.setAttribute("aria-pressed", String(Boolean(placing)));

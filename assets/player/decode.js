@@ -22,8 +22,7 @@ function readScene({ header, bodyStart }, bytes) {
     const length = shape.reduce((product, size) => product * size, 1);
     return { values: new SECTION_TYPES[dtype](body.buffer, offset, length), shape };
   };
-  const panels = header.panels.map((panel) => ({
-    ...panel,
+  const cloud = (panel) => ({
     positions: section(panel.positions).values,
     particles: header.sections[panel.positions].shape[1],
     density: section(panel.density),
@@ -32,7 +31,9 @@ function readScene({ header, bodyStart }, bytes) {
     proposal: section(panel.proposal),
     marginal_x: section(panel.marginal_x)?.values,
     marginal_y: section(panel.marginal_y)?.values,
-  }));
+  });
+  const images = (panel) => ({ images: section(panel.images), overlay: section(panel.overlay) });
+  const panels = header.panels.map((panel) => ({ ...panel, ...("images" in panel ? images : cloud)(panel) }));
   const metrics = header.metrics.map((metric) => ({
     ...metric,
     series: metric.series.map((series) => ({ ...series, values: section(series.values).values })),

@@ -1,43 +1,39 @@
-// hover.js: one particle, marked in every panel, and where its next step may lead: an ellipse at one standard
-// deviation of the proposal around its mean. Proposals come as grids over the view; between cells they are blended.
+// hover.js: one particle or image, by its number, marked in every panel, with words about it. Of a particle, where
+// its next step may lead: an ellipse at one standard deviation of the proposal around its mean. Proposals come as
+// grids over the view; between cells they are blended.
 
 const HOVER_REACH = 12; // CSS pixels between a pointer and the particle that it means
-const CYCLED = 8; // particles that the key p goes through
-const READING_HINT = "Point at a particle, or press p, to see where its next step may lead.";
+const CYCLED = 8; // particles or images that the key p goes through
 
-function hasProposals(scene) {
-  return scene.panels.some((panel) => panel.proposal);
-}
-
-// `hovered` is { particle, pinned } or null; one that is pinned stays when the pointer leaves.
+// `hovered` is { number, pinned } or null; one that is pinned stays when the pointer leaves.
 function setHovered(player, hovered) {
   const { root, hovered: before } = player;
-  if (hovered?.particle === before?.particle && hovered?.pinned === before?.pinned) return;
+  if (hovered?.number === before?.number && hovered?.pinned === before?.pinned) return;
   player.hovered = hovered;
-  if (hovered) root.dataset.hovered = hovered.particle;
+  if (hovered) root.dataset.hovered = hovered.number;
   else delete root.dataset.hovered;
   drawOverlays(player);
 }
 
 function onHover(player, panel, { type, pointerType, clientX, clientY }) {
   const touch = pointerType === "touch";
-  if (!hasProposals(player.scene) || (type === "click") !== touch) return;
+  if (!player.kind.hovers(player.scene) || (type === "click") !== touch) return;
   const at = partOfView(panel, { clientX, clientY });
-  const particle = type === "pointerleave" || !at.inside ? null : nearestParticle(player, panel, at);
-  if (particle !== null) setHovered(player, { particle, pinned: touch });
+  const number = type === "pointerleave" || !at.inside ? null : player.kind.pointed(player, panel, at);
+  if (number !== null) setHovered(player, { number, pinned: touch });
   else if (touch || !player.hovered?.pinned) setHovered(player, null);
 }
 
-// Goes through a few particles, the ones in sight; false where there is nothing to show.
-function cycleParticle(player) {
-  const { scene, panels, hovered } = player;
-  if (!hasProposals(scene)) return false;
-  const count = Math.min(...panels.map(({ data }) => data.particles));
+// Goes through a few, the ones in sight; false where there is nothing to show.
+function cycleHovered(player) {
+  const { kind, scene, panels, hovered } = player;
+  if (!kind.hovers(scene)) return false;
+  const count = Math.min(...panels.map(({ data }) => kind.count(data)));
   const stride = Math.max(1, Math.floor(count / CYCLED));
   for (let turn = 1; turn <= CYCLED; turn++) {
-    const particle = (((hovered?.particle ?? -stride) + turn * stride) % count + count) % count;
-    if (!panels.some((panel) => placeOfParticle(player, panel, particle))) continue;
-    setHovered(player, { particle, pinned: true });
+    const number = (((hovered?.number ?? -stride) + turn * stride) % count + count) % count;
+    if (!panels.some((panel) => kind.inSight(player, panel, number))) continue;
+    setHovered(player, { number, pinned: true });
     return true;
   }
   return false;
@@ -97,7 +93,7 @@ function proposalAt({ values, shape: [, rows, columns] }, { across, up }) {
 
 // What the marks and the words of one panel need.
 function hoveredIn(player, panel) {
-  const at = placeOfParticle(player, panel, player.hovered.particle);
+  const at = placeOfParticle(player, panel, player.hovered.number);
   const { proposal } = panel.data;
   return { at, step: at && proposal ? proposalAt(proposal, at) : null };
 }
@@ -134,14 +130,15 @@ function paintParticle(player, panel) {
 }
 
 function showReading(player, panel) {
-  panel.reading.hidden = !hasProposals(player.scene);
+  const { kind, scene, panels, drawing, placing, hovered } = player;
+  panel.reading.hidden = !kind.hovers(scene);
   if (panel.reading.hidden) return;
-  const hint = panel === player.panels[0] && !player.drawing && !player.placing ? READING_HINT : "";
-  panel.reading.textContent = player.hovered ? readingOf(player, panel) : hint;
+  const hint = panel === panels[0] && !drawing && !placing ? kind.hint : "";
+  panel.reading.textContent = hovered ? kind.reading(player, panel) : hint;
 }
 
-function readingOf(player, panel) {
-  const name = `Particle ${player.hovered.particle.toLocaleString("en")}`;
+function readingOfParticle(player, panel) {
+  const name = `Particle ${player.hovered.number.toLocaleString("en")}`;
   const { at, step } = hoveredIn(player, panel);
   if (!at) return `${name} is out of the picture.`;
   if (!panel.data.proposal) return `${name}: its next place is not one Gaussian, so there is no ellipse.`;
@@ -155,9 +152,8 @@ function stepInWords(name, step, mean, spreadX, spreadY) {
 }
 
 // Room for the longest words, so that nothing below moves.
-function reserveReading({ reading, data }) {
+function reserveReading({ reading, data }, kind) {
   reading.style.minHeight = "";
-  reading.textContent = stepInWords(`Particle ${data.particles.toLocaleString("en")}`,
-    data.proposal_name, 0.0011, 0.0011, 0.0011);
+  reading.textContent = kind.longestReading(data);
   reading.style.minHeight = `${reading.offsetHeight}px`;
 }

@@ -22,7 +22,7 @@ function fitPanels(count, width, shape, narrow) {
 }
 
 function layoutPlayer(player) {
-  const { root, scene, panels, charts, switches } = player;
+  const { root, kind, scene, panels, charts, switches } = player;
   const width = root.clientWidth;
   if (width === 0) return false; // not shown yet, as in a closed tab: the observer calls again
   player.theme = readTheme(root);
@@ -32,19 +32,21 @@ function layoutPlayer(player) {
   const beside = width >= WIDE && charts.length > 0 && !inARow;
   root.classList.toggle("narrow", narrow);
   root.classList.toggle("beside", beside);
-  const shape = panelShape(scene.bounds, switches.marginals, narrow);
+  const shape = kind.shape(scene, switches, narrow);
   const room = beside ? width - SIDE_METRICS - 2 * GAP : width;
   const { columns, side } = fitPanels(panels.length, room, shape, narrow);
   const panelWidth = side + shape.left + shape.right;
   const cloudsWidth = narrow ? width : Math.min(width, Math.max(460, columns * (panelWidth + GAP) - GAP));
   player.clouds.style.width = `${cloudsWidth}px`;
   player.panelBox.style.gridTemplateColumns = `repeat(${columns}, ${panelWidth}px)`;
+  root.style.setProperty("--view-left", `${shape.left}px`); // titles and words begin where views do
   for (const panel of panels) {
-    layoutPanel(panel, scene, player.theme, shape, side, switches.marginals);
-    if (hasProposals(scene)) reserveReading(panel);
+    kind.layout(panel, scene, player.theme, shape, side, switches);
+    if (kind.hovers(scene)) reserveReading(panel, kind);
   }
   reserveCaptions(panels);
   showSettings(player.controls, scene, player);
+  showLegend(player.controls, scene.overlay, player.theme);
   layoutMetrics(player, beside ? width - cloudsWidth - 2 * GAP : width, beside);
   return true;
 }

@@ -1,6 +1,24 @@
 // panel.js: one cloud over its target, with marginals at the edges. It draws a given frame and knows no clock.
+// Its first functions make and size what every panel has; images.js is its sibling.
 
 const MARGIN = { left: 34, bottom: 20, edge: 8, strip: 42 }; // CSS pixels around the view
+
+// What the player asks of panels that show clouds.
+const CLOUDS = {
+  shape: (scene, switches, narrow) => panelShape(scene.bounds, switches.marginals, narrow),
+  layout: layoutPanel,
+  draw: drawPanel,
+  switches: (scene) => ["trails", "marginals", ...(scene.panels.some(({ flow }) => flow) ? ["flow"] : []), "between"],
+  hovers: (scene) => scene.panels.some(({ proposal }) => proposal),
+  count: ({ particles }) => particles,
+  pointed: nearestParticle,
+  inSight: placeOfParticle,
+  mark: paintParticle,
+  hint: "Point at a particle, or press p, to see where its next step may lead.",
+  reading: readingOfParticle,
+  longestReading: ({ particles, proposal_name }) =>
+    stepInWords(`Particle ${particles.toLocaleString("en")}`, proposal_name, 0.0011, 0.0011, 0.0011),
+};
 
 function buildPanel(data, alt) {
   const element = make("figure", "panel");
@@ -24,10 +42,28 @@ function buildPanel(data, alt) {
   return {
     data, element, title, plot, canvas, banner, pointer, caption, reading,
     context: canvas.getContext("2d"),
-    overlay: layer.getContext("2d"), // over the view: ink, or the marks of one particle
-    binsX: new Float32Array(HISTOGRAM_BINS),
-    binsY: new Float32Array(HISTOGRAM_BINS),
+    overlay: layer.getContext("2d"), // over the view: ink, or the marks of what is pointed at
   };
+}
+
+// The canvas around a view {left, top, width, height, right, bottom} in its pixels, and what lies over it.
+function sizePanel(panel, theme, view, ratio) {
+  const { canvas, data } = panel;
+  canvas.width = view.left + view.width + view.right;
+  canvas.height = view.top + view.height + view.bottom;
+  canvas.style.width = `${canvas.width / ratio}px`;
+  canvas.style.height = `${canvas.height / ratio}px`;
+  const layer = panel.overlay.canvas;
+  layer.width = view.width;
+  layer.height = view.height;
+  Object.assign(layer.style, {
+    left: `${view.left / ratio}px`, top: `${view.top / ratio}px`,
+    width: `${view.width / ratio}px`, height: `${view.height / ratio}px`,
+  });
+  Object.assign(panel, { view, ratio, theme, colour: theme.panelColour(data) });
+  panel.element.style.setProperty("--panel-colour", cssColour(panel.colour));
+  panel.banner.style.insetInline = `${view.left / ratio + 8}px ${view.right / ratio + 8}px`;
+  panel.banner.style.bottom = `${view.bottom / ratio + 8}px`;
 }
 
 // The margins around the view, and its shape: as the bounds have it, unless that is very long.
@@ -41,27 +77,19 @@ function panelShape(bounds, marginals, narrow) {
 }
 
 // Everything that changes only with size, theme or data; `side` is the width of the view in CSS pixels.
-function layoutPanel(panel, scene, theme, shape, side, marginals) {
+function layoutPanel(panel, scene, theme, shape, side, { marginals }) {
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const view = {
     left: Math.round(shape.left * ratio), top: Math.round(shape.top * ratio),
     width: Math.round(side * ratio), height: Math.round(side * shape.aspect * ratio),
     right: Math.round(shape.right * ratio), bottom: Math.round(shape.bottom * ratio),
   };
-  const { canvas, context, data } = panel;
-  canvas.width = view.left + view.width + view.right;
-  canvas.height = view.top + view.height + view.bottom;
-  canvas.style.width = `${canvas.width / ratio}px`;
-  canvas.style.height = `${canvas.height / ratio}px`;
-  Object.assign(panel, { view, ratio, marginals, theme, flowCache: new Map() });
-  const layer = panel.overlay.canvas;
-  layer.width = view.width;
-  layer.height = view.height;
-  Object.assign(layer.style, {
-    left: `${view.left / ratio}px`, top: `${view.top / ratio}px`,
-    width: `${view.width / ratio}px`, height: `${view.height / ratio}px`,
+  const { context, data } = panel;
+  sizePanel(panel, theme, view, ratio);
+  Object.assign(panel, {
+    marginals, flowCache: new Map(),
+    binsX: new Float32Array(HISTOGRAM_BINS), binsY: new Float32Array(HISTOGRAM_BINS),
   });
-  panel.colour = theme.panelColour(data);
   panel.image = context.createImageData(view.width, view.height);
   panel.base = paintBase(data, theme, view, ratio);
   panel.surface = {
@@ -72,9 +100,6 @@ function layoutPanel(panel, scene, theme, shape, side, marginals) {
     colour: pixelColour(panel.colour),
     trailColour: mixColours(panel.colour, theme.ink, 0.35),
   };
-  panel.element.style.setProperty("--panel-colour", cssColour(panel.colour));
-  panel.banner.style.insetInline = `${view.left / ratio + 8}px ${view.right / ratio + 8}px`;
-  panel.banner.style.bottom = `${view.bottom / ratio + 8}px`;
   panel.truth = marginalStrips(data, scene.bounds, view);
   drawAxes(panel, scene.bounds);
 }

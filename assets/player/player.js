@@ -2,6 +2,7 @@
 
 const HOLD_SECONDS = 0.9; // on the last frame, before the run starts again
 const POINTER_EVENTS = ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave", "click"];
+const SWITCH_KEYS = { t: "trails", o: "overlay" };
 const players = new WeakMap(); // by parent element: Streamlit calls again on every rerun and theme change
 
 function createPlayer(parentElement) {
@@ -19,7 +20,7 @@ function createPlayer(parentElement) {
     root, clouds, panelBox, metricBox, panels: [], charts: [],
     scene: null, position: 0, shown: { frame: 0, blend: 0 }, playing: !reduced, speed: 1, visible: true,
     placing: null, drawing: null, hovered: null,
-    switches: { trails: true, marginals: true, flow: true, between: false },
+    switches: { trails: true, marginals: true, flow: true, between: false, overlay: false },
     request: 0, before: 0, rate: { since: 0, ticks: 0, draws: 0, cost: 0 },
   };
   player.controls = buildControls({
@@ -70,9 +71,10 @@ function watch(player, parentElement) {
 
 function setScene(player, scene) {
   const oldPart = player.scene ? partOfSteps(player.scene, currentFrame(player)) : 1;
-  if (!player.scene) player.switches.trails = scene.trails;
-  if (!hasProposals(scene)) setHovered(player, null);
-  player.scene = scene;
+  const kind = "images" in scene.panels[0] ? IMAGES : CLOUDS;
+  if (!player.scene && kind === CLOUDS) player.switches.trails = scene.trails;
+  if (player.kind !== kind || !kind.hovers(scene)) setHovered(player, null);
+  Object.assign(player, { scene, kind });
   player.position = player.playing ? 0 : frameNear(scene, oldPart);
   player.panels = scene.panels.map((data) => buildPanel(data, scene.alt));
   player.charts = scene.metrics.map((metric) =>
@@ -129,13 +131,13 @@ function relayout(player) {
 
 // Draws the present frame, unless it is drawn already.
 function draw(player, force = false) {
-  const { root, scene, panels, charts, controls, switches } = player;
+  const { root, kind, scene, panels, charts, controls, switches } = player;
   const frame = currentFrame(player);
   const blend = switches.between && frame < scene.frames - 1 ? player.position - frame : 0;
   player.shown = { frame, blend };
   if (!player.theme || (!force && player.drawn === frame + blend)) return;
   const began = performance.now();
-  for (const panel of panels) drawPanel(panel, frame, blend, switches);
+  for (const panel of panels) kind.draw(panel, frame, blend, switches);
   if (force || player.hovered) drawOverlays(player);
   if (force || Math.floor(player.drawn) !== frame) {
     for (const chart of charts) drawChart(chart, scene, frame);
@@ -192,7 +194,7 @@ function measure({ rate, root }, now) {
 function change(player, settings) {
   Object.assign(player, settings);
   const { root, controls, scene, panels, playing, speed, switches } = player;
-  Object.assign(root.dataset, { playing, speed, trails: switches.trails });
+  Object.assign(root.dataset, { playing, speed, trails: switches.trails, overlay: switches.overlay });
   // While it plays, captions change many times a second: a screen reader hears them only when it rests.
   for (const { caption, banner, reading } of panels) {
     [caption, banner, reading].forEach((text) => text.setAttribute("aria-live", playing ? "off" : "polite"));
@@ -219,15 +221,15 @@ function toggle(player, name) {
   else draw(player, true);
 }
 
-// Ink, or the marks of one particle, over each cloud.
+// Ink, or the marks of what is pointed at, over each panel.
 function drawOverlays(player) {
-  const { panels, drawing, hovered } = player;
+  const { kind, panels, drawing, hovered } = player;
   for (const panel of panels) {
     const { overlay, view } = panel;
     overlay.canvas.hidden = !drawing && !hovered;
     overlay.clearRect(0, 0, view.width, view.height);
     if (drawing) paintInk(panel, drawing.strokes);
-    else if (hovered) paintParticle(player, panel);
+    else if (hovered) kind.mark(player, panel);
     showReading(player, panel);
   }
 }
@@ -237,8 +239,8 @@ function onFrameKey(player, { key, shiftKey }, target) {
   const frame = currentFrame(player);
   const slider = target.matches("input"); // it moves by arrows, home and end on its own
   if (key === " " && !target.matches("button")) setPlaying(player, !player.playing);
-  else if (key === "t") toggle(player, "trails");
-  else if (key === "p") return cycleParticle(player);
+  else if (player.kind.switches(player.scene).includes(SWITCH_KEYS[key])) toggle(player, SWITCH_KEYS[key]);
+  else if (key === "p") return cycleHovered(player);
   else if (key === "Escape" && player.hovered) setHovered(player, null);
   else if (slider) return false;
   else if (key === "ArrowLeft") seek(player, frame - stride);

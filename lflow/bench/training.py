@@ -23,12 +23,13 @@ from torch import Tensor
 from lflow import models, nets, samplers, steps
 from lflow.bench.report import circumstances, load, measured, write
 from lflow.cli import show
+from lflow.device import find_device
 from lflow.draws import Draws
 from lflow.energies import base
 from lflow.short_run import frozen, short_run
 from lflow.training.config import make_config
 from lflow.training.folder import RunFolder
-from lflow.training.loop import Run, find_device
+from lflow.training.loop import AUTOMATIC, Run
 from lflow.training.parallel import World
 
 CHAINS, DIM, WIDTH = 1024, 128, 128
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     turn = arguments.turn or (0.3 if arguments.quick else 3.0)
     if not turn > 0:
         raise ValueError("--turn takes a positive number of seconds")
-    device = find_device(arguments.device)
+    device = find_device(arguments.device, AUTOMATIC)
     names = [models.get_class(name).name for name in arguments.model or models.names()]
     chosen = [(name, preset) for name in names for preset in models.get_class(name).presets]
     chosen = [each for each in chosen if arguments.large or not each[1].endswith(_LARGE)]

@@ -79,6 +79,7 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
 
 def run(arguments: Arguments) -> int:
     from lflow import samplers, simulate, steps
+    from lflow.device import find_device
 
     out = new_file(arguments.out, arguments.force) if arguments.out else None
     owners = _owners(arguments)
@@ -86,7 +87,7 @@ def run(arguments: Arguments) -> int:
     sampler = samplers.get(arguments.sampler, **given(arguments, "sampler", owners["sampler"]))
     rule = steps.get(arguments.step, **given(arguments, "step", owners["step"]))
     run = {parameter.name: getattr(arguments, parameter.name) for parameter in _RUN}
-    how = {"device": _device(arguments.device), "compile": arguments.compile}
+    how: dict[str, Any] = {"device": find_device(arguments.device), "compile": arguments.compile}
     began = time.perf_counter()
     with warnings.catch_warnings(record=True) as warned:
         result = simulate(energy, sampler, rule, callback=progress(arguments.progress), **run, **how)
@@ -125,16 +126,6 @@ def _energy_config(arguments: Arguments, energy: Energy) -> dict[str, Any]:
         return {"name": "from_expression", "formula": arguments.formula}
     # The points themselves are kept in the file of --out.
     return energy.config() | ({"points": Path(arguments.points).name} if arguments.points else {})
-
-
-def _device(name: str) -> str:
-    import torch
-
-    try:
-        torch.empty(0, device="cpu" if name == "auto" else name)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
-        raise ValueError(f"the device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return name
 
 
 def _save(out: Path, result: Result, config: Mapping[str, Any], points: Any) -> None:

@@ -53,10 +53,12 @@ class DataSet:
 
         >>> data.batch(torch.randint(len(data), (64,)), "cpu")
         """
-        chosen = self.values[indices].to(device)  # bytes travel: a quarter of what floats would be
-        if self.levels is None:
-            return chosen
-        return chosen.float().mul_(2 / (self.levels - 1)).sub_(1)
+        if isinstance(indices, slice):
+            chosen = self.values[indices].clone()
+        else:  # several times faster than indexing
+            chosen = self.values.index_select(0, torch.as_tensor(indices))
+        chosen = chosen.to(device)  # bytes travel: a quarter of what floats would be
+        return chosen if self.levels is None else chosen.float().mul_(2 / (self.levels - 1)).sub_(1)
 
     def take(self, indices: Tensor | Sequence[int] | slice) -> DataSet:
         """The data set of the chosen ones."""

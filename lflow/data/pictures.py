@@ -6,6 +6,9 @@ Knows nothing of data sets. What is asked of every picture of a set is a `Look`.
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +17,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 Bytes = NDArray[np.uint8]
 
-# A photograph of 100 megapixels is beyond what anyone trains on, and a bomb of a few kB unpacks to more.
-MOST_PIXELS = 100_000_000
 _GREY_MODES = ("1", "L", "LA", "La")
 
 
@@ -30,16 +31,22 @@ class Look:
 def decode(content: bytes, look: Look, name: str) -> Bytes:
     """The picture in an encoded file, (c, h, w). ValueError, naming it, where it is none or too large."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"{name} has {image.width:,} by {image.height:,} pixels, too many to read")
+        with _without_bombs(), Image.open(io.BytesIO(content)) as image:
             return render(ImageOps.exif_transpose(image), look)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not a picture that can be read") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ValueError(f"{name} has too many pixels to read") from None
     except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises within a damaged file
         raise ValueError(f"{name} is damaged: {error}") from None
+
+
+@contextmanager
+def _without_bombs() -> Iterator[None]:
+    """Within it Pillow refuses what it would only warn of: a file of a few bytes, of 90 million pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def render(image: Image.Image, look: Look) -> Bytes:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lflow.device import find_device
 from lflow.draws import VALIDATION, Draws
 from lflow.models.base import Learner
 from lflow.training import checkpoint
@@ -32,6 +33,7 @@ from lflow.training.parallel import World, join
 from lflow.training.pictures import picture
 from lflow.training.weights import Weights
 
+AUTOMATIC = ("cuda", "mps", "cpu")
 _PATIENCE = 0.5  # seconds between writes of status and metrics
 _POINTS = 25  # points of a picture in the plane, for each image of a grid
 
@@ -62,7 +64,7 @@ def train(
         torch.Size([100, 2])
     """
     made, folder = make_config(config), RunFolder(run_dir)
-    with join(find_device(device)) as world:
+    with join(find_device(device, AUTOMATIC)) as world:
         if world.leads:
             folder.create(made)
         world.wait()
@@ -80,26 +82,9 @@ def resume(
     config = folder.config()
     if num_steps is not None:
         config = with_training(config, num_steps=num_steps)
-    with join(find_device(device)) as world:
+    with join(find_device(device, AUTOMATIC)) as world:
         world.wait()
         return _run(config, folder, world, say)
-
-
-def find_device(device: str) -> torch.device:
-    """A device that is there: "auto" takes CUDA, then MPS, then the CPU."""
-    if device == "auto":
-        mps = torch.backends.mps.is_available()
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"device must be auto, cpu, cuda or mps, got {device!r}") from None
-    if wanted.type not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"device must be auto, cpu, cuda or mps, got {device!r}")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[wanted.type]:
-        raise ValueError(f"there is no {wanted.type} device here: leave device at 'auto'")
-    return wanted
 
 
 def _run(config: Config, folder: RunFolder, world: World, say: Say | None) -> Learner:

@@ -58,11 +58,16 @@ def npz(outcome: Outcome) -> bytes:
 
 
 def last_frames(outcome: Outcome) -> bytes:
-    """The last frame of every run as CSV, a row a particle; of several runs, the first column names them."""
+    """The last frame of every run as CSV, a row a particle or an image; of several runs, the first column
+    names them. The columns of an image are its pixels, row by row."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     several = len(outcome.results) > 1
-    writer.writerow([*["run"] * several, "particle", "x", "y", "diverged", "escaped"])
+    shape = next(iter(outcome.results.values())).positions.shape[2:]
+    what, columns = "particle", ["x", "y"]
+    if len(shape) > 1:
+        what, columns = "image", [f"pixel_{number}" for number in range(shape.numel())]
+    writer.writerow([*["run"] * several, what, *columns, "diverged", "escaped"])
     for label, result in outcome.results.items():
         writer.writerows([*[label] * several, *row] for row in _rows(result))
     return buffer.getvalue().encode()
@@ -70,9 +75,9 @@ def last_frames(outcome: Outcome) -> bytes:
 
 def _rows(result: Result) -> Iterator[list[Any]]:
     # float32 writes itself with as many digits as tell it from its neighbours.
-    last, lost = result.positions[-1].numpy(), (result.diverged.tolist(), result.escaped.tolist())
-    for particle, ((x, y), diverged, escaped) in enumerate(zip(last, *lost, strict=True)):
-        yield [particle, str(x), str(y), diverged, escaped]
+    last, lost = result.positions[-1].flatten(1).numpy(), (result.diverged.tolist(), result.escaped.tolist())
+    for number, (place, diverged, escaped) in enumerate(zip(last, *lost, strict=True)):
+        yield [number, *map(str, place), diverged, escaped]
 
 
 KINDS: dict[str, Kind] = {

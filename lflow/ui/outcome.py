@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lflow.loop import Result
-from lflow.ui.packing import Scene
+from lflow.ui.packing import AnyScene
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Outcome:
     """The stem of the files' names."""
     results: Mapping[str, Result]
     """The runs by the label of their panel; the lab has one."""
-    scene: Callable[[], Scene]
+    scene: Callable[[], AnyScene]
     """Makes the scene that the player shows, when it is wanted."""
     code: str
     """A Python program that computes the same arrays."""

@@ -1,7 +1,8 @@
 """What the player shows, as bytes: clouds over time, a picture to lay under them, numbers, and words.
 
-A `Scene` knows frames, not samplers: how its arrays came about is the caller's business. `pack` turns it into
-the bytes that assets/player/decode.js reads. Knows nothing of Streamlit.
+A `Scene` knows frames, not samplers: how its arrays came about is the caller's business. `pack` turns it,
+or a scene of images (image_grid.py), into the bytes that assets/player/decode.js reads. Knows nothing of
+Streamlit.
 
 The bytes: magic `LFP1`, header length (uint32, little-endian), a JSON header, padding to a multiple of 8, and
 sections that each start at a multiple of 8. The header names every section as {"offset", "shape", "dtype"},
@@ -11,10 +12,10 @@ counted from the first section.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,17 +25,40 @@ ALIGNMENT = 8
 REACH = 1.5  # positions are kept within the view grown to this many times its size
 NOT_DRAWN = -32768  # the int16 that stands for a particle farther out, or not finite
 MAX_PANELS = 4
+Add = Callable[[NDArray[Any]], int]
+"""Keeps an array among the sections, and gives its number."""
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One cloud. Grids have row 0 at the lowest y; their cells divide the scene's bounds evenly."""
+@dataclass(frozen=True, kw_only=True)
+class AnyPanel:
+    """What every panel has, whatever it shows."""
 
     label: str
     colour_light: str  # on a light page, as #rrggbb
     colour_dark: str  # on a dark page
-    positions: ArrayLike  # (frames, particles, 2)
     captions: Sequence[str]  # one a frame
+    banner: str = ""  # what the reader must know from some frame on, such as why the run diverged
+    banner_frame: int | None = None
+
+    def words(self, frames: int) -> dict[str, Any]:
+        """This part of the header."""
+        if len(self.captions) != frames:
+            raise ValueError(f"panel {self.label!r}: {len(self.captions)} captions for {frames} frames")
+        return {
+            "label": self.label,
+            "colour_light": self.colour_light,
+            "colour_dark": self.colour_dark,
+            "captions": list(self.captions),
+            "banner": self.banner,
+            "banner_frame": None if self.banner_frame is None else int(self.banner_frame),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel(AnyPanel):
+    """One cloud. Grids have row 0 at the lowest y; their cells divide the scene's bounds evenly."""
+
+    positions: ArrayLike  # (frames, particles, 2)
     density: ArrayLike | None = None  # (rows, columns): the target
     energy: ArrayLike | None = None  # (rows, columns): drawn as contours
     flow: ArrayLike | None = None  # (frames, rows, columns): the density of the continuous-time flow
@@ -42,8 +66,6 @@ class Panel:
     marginal_y: ArrayLike | None = None
     proposal: ArrayLike | None = None  # (4, rows, columns): mean step (x, y) and its deviation (x, y)
     proposal_name: str = "the next step"  # what the proposal is of, in the middle of a sentence
-    banner: str = ""  # what the reader must know from some frame on, such as why the run diverged
-    banner_frame: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,20 +100,52 @@ class Metric:
     help: str = ""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Everything the player shows. All panels share the bounds, the frames and the clock."""
+@dataclass(frozen=True, kw_only=True)
+class AnyScene:
+    """What every scene has, whatever its panels show. They share the frames and the clock."""
 
-    bounds: tuple[tuple[float, float], tuple[float, float]]  # ((x0, x1), (y0, y1))
     steps: ArrayLike  # (frames,): the step that each frame shows
-    panels: Sequence[Panel]
+    panels: Sequence[AnyPanel]
     metrics: Sequence[Metric]
     alt: str  # what is seen, in words
     loop_seconds: float = 8.0
+    step_word: str = "step"
+    many: ClassVar[str]
+    """What there is much of in a panel: fewer of them make a smaller scene."""
+
+    def least_size(self) -> int:
+        """The bytes of what moves, known before anything is packed."""
+        raise NotImplementedError
+
+    def pack_panels(self, frames: int, add: Add) -> dict[str, Any]:
+        """The part of the header that tells of the panels; ValueError says what is wrong with them."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene(AnyScene):
+    """Clouds over one target each, all within the same bounds."""
+
+    bounds: tuple[tuple[float, float], tuple[float, float]]  # ((x0, x1), (y0, y1))
+    panels: Sequence[Panel]
     can_place: bool = False
     can_draw: bool = False
     trails: bool = True
-    step_word: str = "step"
+    many = "particles"
+
+    def least_size(self) -> int:
+        return sum(np.size(panel.positions) * 2 for panel in self.panels)
+
+    def pack_panels(self, frames: int, add: Add) -> dict[str, Any]:
+        bounds = _checked_bounds(self.bounds)
+        return {
+            "bounds": bounds,
+            "reach": REACH,
+            "panels": [_pack_panel(panel, bounds, frames, add) for panel in self.panels],
+            "can_place": self.can_place,
+            "can_draw": self.can_draw,
+            "trails": self.trails,
+        }
 
 
 class _Sections:
@@ -112,9 +166,8 @@ class _Sections:
         return len(self.table) - 1
 
 
-def pack(scene: Scene, max_bytes: int = 24_000_000) -> bytes:
+def pack(scene: AnyScene, max_bytes: int = 24_000_000) -> bytes:
     """The scene as bytes; ValueError says what is wrong with it, or that it is too large."""
-    bounds = _checked_bounds(scene.bounds)
     steps = np.asarray(scene.steps)
     if steps.ndim != 1 or len(steps) == 0:
         raise ValueError(f"steps must be one number a frame, at least one; got the shape {steps.shape}")
@@ -122,20 +175,15 @@ def pack(scene: Scene, max_bytes: int = 24_000_000) -> bytes:
         raise ValueError(f"the player shows 1 to {MAX_PANELS} panels, not {len(scene.panels)}")
     if not 0 < scene.loop_seconds < float("inf"):
         raise ValueError(f"loop_seconds must be positive and finite, not {scene.loop_seconds}")
-    _check_size(sum(np.size(panel.positions) * 2 for panel in scene.panels), max_bytes)
+    _check_size(scene.least_size(), max_bytes, scene.many)
 
     sections = _Sections()
     header = {
-        "bounds": bounds,
-        "reach": REACH,
         "steps": sections.add(steps.astype(np.int32)),
-        "panels": [_pack_panel(panel, bounds, len(steps), sections) for panel in scene.panels],
-        "metrics": [_pack_metric(metric, scene, len(steps), sections) for metric in scene.metrics],
+        **scene.pack_panels(len(steps), sections.add),
+        "metrics": [_pack_metric(metric, scene, len(steps), sections.add) for metric in scene.metrics],
         "alt": scene.alt,
         "loop_seconds": float(scene.loop_seconds),
-        "can_place": scene.can_place,
-        "can_draw": scene.can_draw,
-        "trails": scene.trails,
         "step_word": scene.step_word,
         "sections": sections.table,
     }
@@ -145,15 +193,15 @@ def pack(scene: Scene, max_bytes: int = 24_000_000) -> bytes:
     text = json.dumps({"id": digest.hexdigest(), **header}, allow_nan=False).encode()
     start = MAGIC + len(text).to_bytes(4, "little") + text
     payload = start + b"\0" * (-len(start) % ALIGNMENT) + body
-    _check_size(len(payload), max_bytes)
+    _check_size(len(payload), max_bytes, scene.many)
     return payload
 
 
-def _check_size(size: int, max_bytes: int) -> None:
+def _check_size(size: int, max_bytes: int, many: str) -> None:
     if size > max_bytes:
         raise ValueError(
             f"the scene takes {size / 1e6:.1f} MB and {max_bytes / 1e6:.1f} MB are allowed: "
-            "record fewer frames or show fewer particles"
+            f"record fewer frames or show fewer {many}"
         )
 
 
@@ -164,40 +212,33 @@ def _checked_bounds(bounds: tuple[tuple[float, float], tuple[float, float]]) -> 
     return [[float(low), float(high)] for low, high in pairs]
 
 
-def _pack_panel(panel: Panel, bounds: list[list[float]], frames: int, sections: _Sections) -> dict[str, Any]:
+def _pack_panel(panel: Panel, bounds: list[list[float]], frames: int, add: Add) -> dict[str, Any]:
     name = f"panel {panel.label!r}"
     positions = np.asarray(panel.positions)
     if positions.ndim != 3 or positions.shape[::2] != (frames, 2) or positions.shape[1] < 1:
         raise ValueError(
             f"{name}: positions must have the shape ({frames} frames, particles, 2); got {positions.shape}"
         )
-    if len(panel.captions) != frames:
-        raise ValueError(f"{name}: {len(panel.captions)} captions for {frames} frames")
     packed: dict[str, Any] = {
-        "label": panel.label,
-        "colour_light": panel.colour_light,
-        "colour_dark": panel.colour_dark,
-        "positions": sections.add(_quantise(positions, bounds)),
-        "captions": list(panel.captions),
+        **panel.words(frames),
+        "positions": add(_quantise(positions, bounds)),
         "proposal_name": panel.proposal_name,
-        "banner": panel.banner,
-        "banner_frame": None if panel.banner_frame is None else int(panel.banner_frame),
         **dict.fromkeys(("density", "energy", "flow", "marginal_x", "marginal_y", "proposal")),
     }
     if panel.density is not None:
-        packed["density"] = sections.add(_density_bytes(_density(panel.density, 2, f"{name}: density")))
+        packed["density"] = add(_density_bytes(_density(panel.density, 2, f"{name}: density")))
     if panel.energy is not None:
-        packed["energy"] = sections.add(_energy(panel.energy, name))
+        packed["energy"] = add(_energy(panel.energy, name))
     if panel.proposal is not None:
-        packed["proposal"] = sections.add(_proposal(panel.proposal, name))
+        packed["proposal"] = add(_proposal(panel.proposal, name))
     if panel.flow is not None:
         flow = _density(panel.flow, 3, f"{name}: flow")
         if len(flow) != frames:
             raise ValueError(f"{name}: flow has {len(flow)} frames, positions have {frames}")
-        packed["flow"] = sections.add(_density_bytes(flow))
+        packed["flow"] = add(_density_bytes(flow))
     for field, marginal in (("marginal_x", panel.marginal_x), ("marginal_y", panel.marginal_y)):
         if marginal is not None:
-            packed[field] = sections.add(_density(marginal, 1, f"{name}: {field}"))
+            packed[field] = add(_density(marginal, 1, f"{name}: {field}"))
     return packed
 
 
@@ -253,7 +294,7 @@ def _density_bytes(grid: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(255 * rooted).astype(np.uint8)
 
 
-def _pack_metric(metric: Metric, scene: Scene, frames: int, sections: _Sections) -> dict[str, Any]:
+def _pack_metric(metric: Metric, scene: AnyScene, frames: int, add: Add) -> dict[str, Any]:
     curves = []
     for series in metric.series:
         name = f"metric {metric.label!r}, series {series.label!r}"
@@ -264,7 +305,7 @@ def _pack_metric(metric: Metric, scene: Scene, frames: int, sections: _Sections)
             raise ValueError(f"{name}: there is no panel {series.panel}")
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
         curve = {"label": series.label, "panel": series.panel, "dash": series.dash}
-        curves.append({**curve, "values": sections.add(values)})
+        curves.append({**curve, "values": add(values)})
     lines = []
     for line in metric.lines:
         numbers = [line.value, *(edge for edge in (line.low, line.high) if edge is not None)]

@@ -1,10 +1,10 @@
-"""The player: moving particle clouds, drawn by the browser from one byte buffer that `packing.pack` makes.
+"""The player: moving clouds or images, drawn by the browser from one byte buffer that `packing.pack` makes.
 
 For tests, the root element carries data-testid="player" and data-frame, data-frames, data-step, data-playing,
 data-id, data-speed, data-trails, data-moved-at (when the first frame of new data was drawn), data-fps (turns
 of the animation a second while playing), data-draws (pictures drawn a second: what would not change the
-picture is not drawn again), data-draw-ms (mean cost of a picture), data-strokes (of the drawing in progress)
-and data-hovered (the particle that is marked).
+picture is not drawn again), data-draw-ms (mean cost of a picture), data-strokes (of the drawing in progress),
+data-hovered (the particle or image that is marked) and data-overlay (whether images give way to an overlay).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lflow.ui.drawing import MAX_POINTS, Strokes
 
 # One module for the browser: the order matters only to the reader, the last file holds the default export.
 _SCRIPTS = (
-    *("decode", "theme", "contours", "cloud", "panel", "charts", "controls", "layout"),
+    *("decode", "theme", "contours", "cloud", "panel", "images", "charts", "controls", "layout"),
     *("modes", "drawing", "hover", "player"),
 )
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from lflow.loop import Result
 from lflow.ui.outcome import Outcome
-from lflow.ui.packing import Scene
+from lflow.ui.packing import AnyScene
 from lflow.ui.program import file_name, python_code
 from lflow.ui.request import Request
 from lflow.ui.run import flow_density, has_flow, record_every, run
@@ -16,7 +16,7 @@ from lflow.ui.store import Store
 from lflow.ui.track import track_of
 
 
-def taken(request: Request, result: Result, scene: Callable[[], Scene]) -> Outcome:
+def taken(request: Request, result: Result, scene: Callable[[], AnyScene]) -> Outcome:
     """A run that is finished, and what makes its scene."""
     return Outcome(
         name=file_name(request),

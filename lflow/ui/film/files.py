@@ -11,7 +11,7 @@ from PIL import Image
 
 from lflow.ui.film.ink import mix
 from lflow.ui.film.picture import Picture, default_width
-from lflow.ui.packing import Scene
+from lflow.ui.packing import AnyScene
 
 Progress = Callable[[int, int], bool | None]
 """Called as progress(done, total) at each frame; returning False stops the making there."""
@@ -22,7 +22,7 @@ _PALETTE_FRAMES, _APART = 5, 6
 _BT709 = 1  # as files and PyAV number it: without it, players guess from the height
 
 
-def png(scene: Scene, frame: int = -1, width: int | None = None, dark: bool = False) -> bytes:
+def png(scene: AnyScene, frame: int = -1, width: int | None = None, dark: bool = False) -> bytes:
     """One frame, twice as fine as on a page if no width is given."""
     picture = Picture(scene, width or 2 * default_width(scene), dark)
     buffer = io.BytesIO()
@@ -31,7 +31,7 @@ def png(scene: Scene, frame: int = -1, width: int | None = None, dark: bool = Fa
 
 
 def gif(
-    scene: Scene, width: int | None = None, dark: bool = False, progress: Progress | None = None
+    scene: AnyScene, width: int | None = None, dark: bool = False, progress: Progress | None = None
 ) -> bytes | None:
     """A loop of about as many seconds as the player's, of at most 80 frames; None where it was stopped."""
     picture = Picture(scene, width or round(_GIF_WIDTH * default_width(scene)), dark)
@@ -53,7 +53,7 @@ def gif(
 
 
 def mp4(
-    scene: Scene, width: int | None = None, dark: bool = False, progress: Progress | None = None
+    scene: AnyScene, width: int | None = None, dark: bool = False, progress: Progress | None = None
 ) -> bytes | None:
     """All frames as H.264 video, as long as the player's loop; None where it was stopped.
 

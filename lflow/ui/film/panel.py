@@ -14,17 +14,15 @@ from PIL import Image, ImageDraw
 
 from lflow.ui.film import cloud
 from lflow.ui.film.ink import Ink, Stencil, Type, dashed, mix, nice_ticks, parse_colour
-from lflow.ui.packing import REACH, Panel
+from lflow.ui.packing import REACH, Panel, Scene
 
 LEFT, BOTTOM, STRIP = 34, 20, 42  # CSS pixels around the view
 _FLOW_LEVELS = (0.05, 0.25, 0.5, 0.75)  # parts of the peak at which the exact flow is drawn
 
-Bounds = tuple[tuple[float, float], tuple[float, float]]
 
-
-def aspect(bounds: Bounds) -> float:
+def aspect(scene: Scene) -> float:
     """The height of a view over its width: as the bounds have it, unless that is very long."""
-    (x0, x1), (y0, y1) = bounds
+    (x0, x1), (y0, y1) = scene.bounds
     return min(1.25, max(0.55, (y1 - y0) / (x1 - x0)))
 
 
@@ -61,16 +59,17 @@ class PanelPicture:
     """A panel at a place of the picture; left and top are those of its view, all in pixels."""
 
     def __init__(
-        self, panel: Panel, bounds: Bounds, ink: Ink, left: int, top: int, width: int, ratio: float
+        self, scene: Scene, panel: Panel, ink: Ink, left: int, top: int, width: int, ratio: float
     ) -> None:
-        self.panel, self.bounds, self.ink, self.ratio = panel, bounds, ink, ratio
+        self.panel, self.bounds, self.ink, self.ratio = panel, scene.bounds, ink, ratio
+        self.trails = scene.trails
         self.left, self.top, self.width = left, top, width
-        self.height = round(width * aspect(bounds))
+        self.height = round(width * aspect(scene))
         self.colour = parse_colour(panel.colour_dark if ink.dark else panel.colour_light)
         self.frames = self._in_pixels()
         self.dots = cloud.make_dots(self.frames.shape[1], width, self.height, ratio)
         self.strips = tuple(
-            _strip(values, bounds[axis], (width, self.height)[axis], round(STRIP * ratio), axis == 0)
+            _strip(values, self.bounds[axis], (width, self.height)[axis], round(STRIP * ratio), axis == 0)
             for axis, values in enumerate((panel.marginal_x, panel.marginal_y))
         )
         self.truth = self._truth()
@@ -127,13 +126,13 @@ class PanelPicture:
             draw.rectangle((self.left - line - tick, y, self.left - line, y + line - 1), fill=ink.border)
             type.write(picture, (self.left - 7 * ratio, y), text, ink.quiet, "rm")
 
-    def draw_frame(self, picture: Image.Image, frame: int, trails: bool) -> None:
+    def draw_frame(self, picture: Image.Image, frame: int) -> None:
         """Draw the cloud of a frame, the exact flow where there is one, the histograms and the banner."""
         points = self.frames[frame]
         through = cloud.let_through(points, self.dots, self.width, self.height)[..., None].astype(np.float32)
         pixels = self.ground * through + np.array(self.colour, dtype=np.float32) * (1 - through)
         view = Image.fromarray(np.rint(pixels).astype(np.uint8))
-        if trails:
+        if self.trails:
             stencil = Stencil(self.width, self.height, finer=2)
             cloud.draw_trails(stencil, self.frames, frame, self.ratio)
             stencil.lay(view, (0, 0), mix(self.colour, self.ink.ink, 0.35))
@@ -141,7 +140,7 @@ class PanelPicture:
         if flow is not None:
             self._draw_flow(view, flow)
         if self.panel.banner_frame is not None and frame >= self.panel.banner_frame:
-            self._draw_banner(view)
+            draw_banner(view, self.panel.banner, self.ink, self.ratio)
         picture.paste(view, (self.left, self.top))
         self._draw_marginals(picture, points, flow)
 
@@ -153,20 +152,6 @@ class PanelPicture:
             stencil = Stencil(self.width, self.height, finer=2)
             stencil.segments(lines, width * self.ratio, strength)
             stencil.lay(view, (0, 0), colour)
-
-    def _draw_banner(self, view: Image.Image) -> None:
-        """What the reader must know, at the bottom of the view."""
-        ratio, ink, type, draw = self.ratio, self.ink, Type(12.5 * self.ratio), ImageDraw.Draw(view)
-        vermilion, pad, line = parse_colour("#D55E00"), 10 * ratio, 18 * ratio
-        lines = type.wrap(self.panel.banner, self.width - 16 * ratio - 2 * pad - 4 * ratio)
-        bottom = self.height - 8 * ratio
-        top = bottom - 2 * pad - line * len(lines)
-        box = (8 * ratio, top, self.width - 8 * ratio, bottom)
-        draw.rounded_rectangle(box, 4 * ratio, ink.paper, mix(ink.paper, vermilion, 0.45), round(ratio))
-        draw.rectangle((box[0], top, box[0] + 4 * ratio, bottom), vermilion)
-        for number, text in enumerate(lines):
-            at = (box[0] + 4 * ratio + pad, top + pad + line * (number + 0.5))
-            type.write(view, at, text, ink.ink, "lm")
 
     def _draw_marginals(
         self, picture: Image.Image, points: cloud.Floats, flow: NDArray[np.floating] | None
@@ -192,6 +177,21 @@ class PanelPicture:
                 stencil.lay(image, (0, 0), self.ink.ink)
             above = (self.left, self.top - gap - strip.depth)
             picture.paste(image, above if strip.across else (self.left + self.width + gap, self.top))
+
+
+def draw_banner(view: Image.Image, text: str, ink: Ink, ratio: float) -> None:
+    """Draw what the reader must know at the bottom of a view."""
+    type, draw = Type(12.5 * ratio), ImageDraw.Draw(view)
+    vermilion, pad, line = parse_colour("#D55E00"), 10 * ratio, 18 * ratio
+    lines = type.wrap(text, view.width - 16 * ratio - 2 * pad - 4 * ratio)
+    bottom = view.height - 8 * ratio
+    top = bottom - 2 * pad - line * len(lines)
+    box = (8 * ratio, top, view.width - 8 * ratio, bottom)
+    draw.rounded_rectangle(box, 4 * ratio, ink.paper, mix(ink.paper, vermilion, 0.45), round(ratio))
+    draw.rectangle((box[0], top, box[0] + 4 * ratio, bottom), vermilion)
+    for number, said in enumerate(lines):
+        at = (box[0] + 4 * ratio + pad, top + pad + line * (number + 0.5))
+        type.write(view, at, said, ink.ink, "lm")
 
 
 def _strip(values: object | None, bounds: Sequence[float], length: int, depth: int, across: bool) -> Strip:

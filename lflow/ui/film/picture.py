@@ -6,16 +6,17 @@ One panel has its charts beside it, several have them beneath. What never change
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lflow.ui.film import panel as view
+from lflow.ui.film import images as image_views
+from lflow.ui.film import panel as cloud_views
 from lflow.ui.film.charts import ChartPicture
 from lflow.ui.film.ink import Ink, Stencil, Type
-from lflow.ui.film.panel import PanelPicture
-from lflow.ui.packing import Scene
+from lflow.ui.image_grid import ImageScene
+from lflow.ui.packing import AnyScene
 
 # CSS pixels
 WIDTHS = {1: 960, 2: 960, 3: 1240, 4: 1480}  # of a picture of so many panels, at a ratio of 1
@@ -42,8 +43,8 @@ class _Layout(NamedTuple):
 class Picture:
     """The frames of a scene as images of one size. ValueError where the width is too small to read."""
 
-    def __init__(self, scene: Scene, width: int | None = None, dark: bool = False) -> None:
-        self.scene, self.ink = scene, Ink(dark)
+    def __init__(self, scene: AnyScene, width: int | None = None, dark: bool = False) -> None:
+        self.scene, self.ink, self.view = scene, Ink(dark), _view(scene)
         self.steps = np.asarray(scene.steps)
         base = default_width(scene)
         if width is not None and width < base / 4:
@@ -55,8 +56,8 @@ class Picture:
         even = [2 * round(side * self.ratio / 2) for side in (layout.width, layout.height)]
         self.size = (even[0], even[1])
         self.panels = [
-            PanelPicture(
-                panel, scene.bounds, self.ink, self._px(left), self._px(top),
+            self.view.PanelPicture(
+                scene, panel, self.ink, self._px(left), self._px(top),
                 self._px(layout.view_width), self.ratio,
             )
             for panel, (left, top) in zip(scene.panels, layout.views, strict=True)
@@ -97,13 +98,13 @@ class Picture:
             if not panel.panel.label:
                 continue
             captions = 0 if len(self.panels) == 1 else self.lines * _LINE
-            middle = panel.top - (view.STRIP + captions + _TITLE / 2) * ratio
+            middle = panel.top - (self.view.STRIP + captions + _TITLE / 2) * ratio
             x, radius = panel.left + 5 * ratio, 5 * ratio
             swatch = Stencil(math.ceil(2 * radius) + 2, math.ceil(2 * radius) + 2)
             left, top = math.floor(x - radius), math.floor(middle - radius)
             swatch.dot(x - left, middle - top, radius)
             swatch.lay(picture, (left, top), panel.colour)
-            room = panel.width + (view.STRIP - 20) * ratio
+            room = panel.width + (self.view.STRIP - 20) * ratio
             text = bold.shorten(panel.panel.label, room)
             bold.write(picture, (x + 13 * ratio, middle), text, self.ink.ink, "lm")
         for chart in self.charts:
@@ -116,7 +117,7 @@ class Picture:
         picture = self.still.copy()
         type, ratio = Type(13 * self.ratio), self.ratio
         for panel, (left, top, width) in zip(self.panels, self.layout.captions, strict=True):
-            panel.draw_frame(picture, number, self.scene.trails)
+            panel.draw_frame(picture, number)
             for line, text in enumerate(type.wrap(panel.panel.captions[number], width * ratio)):
                 at = (self._px(left), (top + (line + 0.5) * _LINE) * ratio)
                 type.write(picture, at, text, self.ink.quiet, "lm")
@@ -141,25 +142,30 @@ class Picture:
                 ImageDraw.Draw(picture).rounded_rectangle(box, half, colour)
 
 
-def default_width(scene: Scene) -> int:
+def _view(scene: AnyScene) -> Any:
+    """The module that draws a panel of the scene."""
+    return image_views if isinstance(scene, ImageScene) else cloud_views
+
+
+def default_width(scene: AnyScene) -> int:
     """The width in pixels at which type has the size that it has on a page."""
     alone = len(scene.panels) == 1 and not scene.metrics
     return _ALONE if alone else WIDTHS[len(scene.panels)]
 
 
-def _view_width(scene: Scene, base: float) -> float:
-    count = len(scene.panels)
+def _view_width(scene: AnyScene, base: float) -> float:
+    count, view = len(scene.panels), _view(scene)
     if count == 1:
         return _VIEW
     return (base - 2 * _PAD - _GAP * (count - 1)) / count - view.LEFT - view.STRIP
 
 
-def _layout(scene: Scene, base: float, lines: int) -> _Layout:
-    count, width = len(scene.panels), _view_width(scene, base)
+def _layout(scene: AnyScene, base: float, lines: int) -> _Layout:
+    count, width, view = len(scene.panels), _view_width(scene, base), _view(scene)
     title = _TITLE if any(panel.label for panel in scene.panels) else 0
     words = lines * _LINE
     top = _PAD + title + (words if count > 1 else 0) + view.STRIP
-    bottom = top + width * view.aspect(scene.bounds) + view.BOTTOM
+    bottom = top + width * view.aspect(scene) + view.BOTTOM
     lefts = [_PAD + view.LEFT + k * (view.LEFT + width + view.STRIP + _GAP) for k in range(count)]
     if count == 1:
         captions = [(lefts[0], bottom + 8, width)]
