@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,7 @@ from lflow import cli
 from lflow.paths import pages_dir
 from lflow.training import checkpoint, launch
 from lflow.training.config import make_config
-from lflow.training.folder import GONE, RunFolder, new_name
+from lflow.training.folder import GONE, RunFolder
 from lflow.training.pictures import picture
 from lflow.ui.train import flipbook, keys, makes, words
 from lflow.ui.train import runs as train_runs
@@ -305,7 +302,7 @@ def test_a_run_in_progress_is_not_deleted(run: RunFolder) -> None:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that would be started as processes."""
     commands: list[list[str]] = []
 
@@ -317,7 +314,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
             commands.append(command)
 
     monkeypatch.setattr(launch.subprocess, "Popen", Process)
-    yield commands
+    return commands
 
 
 def test_opens_on_the_example(folder: Path) -> None:
@@ -420,11 +417,11 @@ def test_a_failed_run_shows_its_sentence_and_its_log_folded(run: RunFolder) -> N
 
 def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
     app = opened()
-    assert not app.get("image")
+    assert "1,600 samples" not in said(app)
     app.number_input(key="train-samples-seed").set_value(3).run()
     app.button(key="train-make").click().run()
     assert not app.exception
-    assert "1,600 samples with seed 3" in app.get("image")[0].captions[0]
+    assert "1,600 samples with seed 3, the best checkpoint" in said(app)
     made = makes._made().find(next(key for key in makes._made()._values if key.endswith(" 3 1600")))
     assert isinstance(made, Image.Image)
     expected = picture(lflow.load(run.path).synthesize(1600, 3))

@@ -1,5 +1,6 @@
 // flipbook.js: the pictures of samples through training, to leaf through by a slider or to play.
-// It stays on the newest picture as a run grows, unless the reader has turned back.
+// It stays on the newest picture as a run grows, unless the reader has turned back. A picture that stands
+// alone (`alone`) has no controls.
 
 const books = new WeakMap(); // by parent element: Streamlit calls again on every rerun and theme change
 const ICONS = { play: "M8 5v14l11-7z", pause: "M6 5h4v14H6zM14 5h4v14h-4z" };
@@ -7,7 +8,9 @@ const ICONS = { play: "M8 5v14l11-7z", pause: "M6 5h4v14H6zM14 5h4v14h-4z" };
 function createBook(parentElement) {
   const root = element("figure", "flipbook");
   root.dataset.testid = "flipbook";
+  const frame = element("div", "frame");
   const image = element("img");
+  frame.append(image);
   const bar = element("div", "bar");
   const play = element("button", "play");
   play.type = "button";
@@ -16,9 +19,9 @@ function createBook(parentElement) {
   slider.setAttribute("aria-label", "Step of the picture");
   const counter = element("output", "counter");
   bar.append(play, slider, counter);
-  root.append(image, bar);
+  root.append(frame, bar);
   parentElement.append(root);
-  const book = { root, image, play, slider, counter, id: null, pictures: [], place: 0, timer: 0 };
+  const book = { root, image, bar, play, slider, counter, id: null, pictures: [], place: 0, timer: 0 };
   play.onclick = () => (book.timer ? pause(book) : start(book));
   slider.oninput = () => { pause(book); turnTo(book, Number(slider.value)); };
   slider.onkeydown = (event) => event.stopPropagation(); // Streamlit has shortcuts of its own
@@ -32,11 +35,12 @@ function element(tag, name = "") {
   return made;
 }
 
-function setPictures(book, { id, pictures, points }) {
+function setPictures(book, { id, pictures, points, alone }) {
   const follows = book.id !== id || book.place === book.pictures.length - 1;
   const step = book.pictures[book.place]?.step;
   Object.assign(book, { id, pictures });
   book.root.classList.toggle("points", points);
+  book.bar.hidden = alone;
   book.slider.max = pictures.length - 1;
   book.slider.disabled = book.play.disabled = pictures.length < 2;
   const kept = pictures.findLastIndex((picture) => picture.step <= step);
@@ -85,6 +89,15 @@ function show(book, what) {
   book.root.dataset.playing = what === "pause";
 }
 
+// Whether the page is dark: the canvas knows every notation of a colour.
+function isDark(root) {
+  const context = document.createElement("canvas").getContext("2d");
+  context.fillStyle = getComputedStyle(root).getPropertyValue("--st-background-color").trim() || "#fff";
+  context.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110;
+}
+
 export default function ({ parentElement, data }) {
   if (!books.has(parentElement)) books.set(parentElement, createBook(parentElement));
   const book = books.get(parentElement);
@@ -94,6 +107,7 @@ export default function ({ parentElement, data }) {
     if (book.id !== data.id) pause(book);
     setPictures(book, data);
   }
+  book.root.classList.toggle("dark", isDark(book.root));
   // Streamlit may run the clean-up of an overtaken call after the next call: only the latest one may clean.
   const call = {};
   book.latestCall = call;

@@ -1,4 +1,4 @@
-"""`lflow generate`: samples of a trained model as a picture or as arrays. Knows nothing of how it was trained."""
+"""`lflow generate`: samples of a trained model, as a picture or as arrays. Knows nothing of training."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, auto, cuda, cuda:1 or mps (default cpu)")
     parser.add_argument("--progress", action="store_true", help="report progress even where no terminal is")
     parser.epilog = (
-        "FILE ends in .png (a grid of images, or points), .npz or .npy (arrays). The best checkpoint of a run "
+        "FILE ends in .png (images, or points), .npz or .npy (arrays). Of a run the best checkpoint "
         "is taken. Another kind of device gives other samples for the same seed."
     )
 
 
 def run(arguments: Arguments) -> int:
     """`lflow generate`."""
+    from lflow.device import find_device
     from lflow.evaluation.synthesis import synthesize
     from lflow.training import checkpoint
-    from lflow.training.loop import find_device
 
     out: Path = new_file(arguments.out, arguments.force)
     ending = out.suffix.lower()

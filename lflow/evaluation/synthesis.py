@@ -1,4 +1,4 @@
-"""Many samples of a trained model, drawn in parts that fit into memory. Knows nothing of how it was trained."""
+"""Many samples of a trained model, drawn in parts that fit into memory. Knows nothing of training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def synthesize(
 ) -> Tensor:
     """num samples, (num, *shape), on the CPU: as many as fit at once are `learner.synthesize(num, seed)`.
 
-    Those that follow come from seeds that the first one gives. tell: called as tell(done, num) before each part.
+    Those that follow come from seeds that the first one gives. tell(done, num) is called before each part.
 
     Example:
         >>> synthesize(lflow.load("runs/first"), 10_000).shape

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from lflow.data.descriptions import HUB_SETS
 from lflow.spec import Parameter
 from lflow.training import launch
 from lflow.training.config import Config
@@ -40,6 +41,7 @@ _ICONS = {
     "unreadable": "help",
 }
 _SAID = f"{PREFIX}-said"  # what could not be done that a button asked for
+_HUB = "Read from the folder that LFLOW_DATA names, or else downloaded once from the Hugging Face hub."
 _LONG = 7  # runs, from which on the list scrolls
 
 
@@ -57,6 +59,8 @@ def what_to_train(seed: int) -> tuple[Config | None, str]:
     presets = keys.preset(model)
     preset = str(_draw(presets, "Preset", "preset")) if presets else ""
     source = str(_draw(keys.source(model, preset), "Data set", "data"))
+    if source in HUB_SETS:
+        st.caption(_HUB)
     fields = [field for field in keys.fields(model, preset) if keys.apply_to(source, field)]
     values = _settings(fields)
     try:

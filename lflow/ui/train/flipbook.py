@@ -7,10 +7,12 @@ the one that is shown) and data-playing. Knows nothing of runs.
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from PIL import Image
 
 from lflow.paths import assets_dir
 
@@ -28,7 +30,15 @@ def show(identity: str, pictures: Sequence[Path], of_points: bool, key: str) -> 
     """Put a run's pictures on the page, whose names are their steps."""
     chosen = thinned(pictures)
     found = [{"step": int(path.stem), "source": _source(path), "alt": _alt(path)} for path in chosen]
-    _component(data={"id": identity, "pictures": found, "points": of_points}, key=key)
+    _component(data={"id": identity, "pictures": found, "points": of_points, "alone": False}, key=key)
+
+
+def show_one(identity: str, image: Image.Image, of_points: bool, alt: str, key: str) -> None:
+    """Put a single picture on the page, in the same manner and without controls."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    found = [{"step": 0, "source": _as_address(file.getvalue()), "alt": alt}]
+    _component(data={"id": identity, "pictures": found, "points": of_points, "alone": True}, key=key)
 
 
 def thinned(pictures: Sequence[Path]) -> list[Path]:
@@ -50,4 +60,8 @@ def _source(picture: Path) -> str:
 @st.cache_data(max_entries=500, show_spinner=False)
 def _encoded(picture: str, written: int) -> str:
     del written  # a part of the cache's key
-    return "data:image/png;base64," + base64.b64encode(Path(picture).read_bytes()).decode("ascii")
+    return _as_address(Path(picture).read_bytes())
+
+
+def _as_address(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from lflow import data, models
+from lflow.data.descriptions import HUB_SETS
 from lflow.models.base import Model
 from lflow.spec import Parameter, parameters
 from lflow.training.config import SEED, Config, DataChoice, Training, make_config
@@ -22,6 +23,7 @@ RUN = Parameter("run", "", high=400, help="the run that is shown, by its name in
 DEVICE = Parameter(
     "device", "auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: the GPU, where one is"
 )
+FROM_THE_HUB = " (a download)"
 _IN_VIEW = ("num_steps", "batch_size")
 _OF_THE_MODEL_IN_VIEW = 2
 _OF_PICTURES = ("size", "grey")
@@ -58,7 +60,7 @@ _ABOUT_PRESETS = "settings of the model for a data set: where its parameters beg
 def source(model: str, preset: str) -> Parameter:
     """The list of the named data sets; files and hub ids are for the command line."""
     names = data.names()
-    titles = tuple(data.describe(name).title for name in names)
+    titles = tuple(data.describe(name).title + (FROM_THE_HUB if name in HUB_SETS else "") for name in names)
     own = models.get_class(model).presets
     default = own[preset].data if preset else names[0]
     return Parameter(_key(model, preset, "data"), default, choices=names, titles=titles)

@@ -17,7 +17,7 @@ from lflow.training.pictures import picture
 from lflow.ui.controls import plain
 from lflow.ui.stage import sentence
 from lflow.ui.store import Store
-from lflow.ui.train import keys
+from lflow.ui.train import flipbook, keys
 from lflow.ui.train.keys import PREFIX
 from lflow.ui.train.runs import Snapshot, of_points
 
@@ -40,37 +40,40 @@ def section(seen: Snapshot) -> None:
         return
     st.subheader("What it makes", anchor=False)
     count = POINTS if of_points(seen.config) else IMAGES
-    name = seen.folder.path.name
+    left, right = st.columns([1, 1.25], gap="large")
+    with right:
+        seed, asked = _what_to_make(seen, file)
+        _same(seen.folder.path.name, count, seed)
+    with left:
+        _samples(seen, file, seed, count, asked)
+
+
+def _what_to_make(seen: Snapshot, file: Path) -> tuple[int, bool]:
+    """The seed of the samples, whether they are asked for, and the file to take along."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        seed = int(
-            st.number_input(
-                "Seed of the samples",
-                0,
-                int(SEED.high or 0),
-                SEED.default,
-                1,
-                key=f"{PREFIX}-samples-seed",
-                width=160,
-            )
-        )
+        label, most = "Seed of the samples", int(SEED.high or 0)
+        seed = st.number_input(label, 0, most, SEED.default, 1, key=f"{PREFIX}-samples-seed", width=160)
         asked = st.button("Show what it makes", key=f"{PREFIX}-make")
         st.download_button(
             "Checkpoint (weights only)",
             partial(_weights, file),
-            f"{name}.safetensors",
+            f"{seen.folder.path.name}.safetensors",
             "application/octet-stream",
             key=f"{PREFIX}-take",
             on_click="ignore",
         )
-    _samples(file, seed, count, asked)
+    return int(seed), asked
+
+
+def _same(name: str, count: int, seed: int) -> None:
+    """The commands that make the same samples."""
     st.caption("The same samples from the file that you take along, on the command line and in Python:")
     words = f"python -m lflow generate {name}.safetensors --num {count} --seed {seed} --out {name}.png"
-    st.code(
-        f"{words}\n\nlflow.load({f'{name}.safetensors'!r}).synthesize({count}, seed={seed})", language="bash"
-    )
+    st.code(words, language="bash", wrap_lines=True)
+    st.code(f"lflow.load({f'{name}.safetensors'!r}).synthesize({count}, seed={seed})", language="python")
 
 
-def _samples(file: Path, seed: int, count: int, asked: bool) -> None:
+def _samples(seen: Snapshot, file: Path, seed: int, count: int, asked: bool) -> None:
     """The picture, once it was asked for; of the checkpoint as it is now."""
     kept, key = _made(), f"{file} {file.stat().st_mtime_ns} {seed} {count}"
     if asked and key not in kept:
@@ -80,12 +83,14 @@ def _samples(file: Path, seed: int, count: int, asked: bool) -> None:
         except ValueError as error:
             st.error(sentence(error))
     made = kept.find(key)
-    if isinstance(made, Image.Image):
-        st.image(made, output_format="PNG", caption=f"{count:,} samples with seed {seed}, {_which(file)}")
+    if isinstance(made, Image.Image) and seen.config is not None:
+        told = f"{count:,} samples with seed {seed}, {_which(file)}"
+        flipbook.show_one(key, made, of_points(seen.config), told, f"{PREFIX}-samples")
+        st.caption(f"{told}.")
 
 
 def _which(file: Path) -> str:
-    return "the best checkpoint so far" if file.stem == "best" else "the last checkpoint"
+    return "of the best checkpoint" if file.stem == "best" else "of the last checkpoint"
 
 
 def _weights(file: Path) -> bytes:
