@@ -132,7 +132,9 @@ def log_normaliser(
     """log Z = log E_base[e^{tilt}] of a prior, of shape (1,), from at least 2,000 chains."""
     chosen = annealing or Annealing()
     many = replace(chosen, num_chains=max(_NORMALISER_CHAINS, chosen.num_chains))
-    return _estimate(lambda copies: _Path(prior, prior.tilt, copies), many, Draws(seed, 1, device, use=SYNTHESIS))
+    return _estimate(
+        lambda copies: _Path(prior, prior.tilt, copies), many, Draws(seed, 1, device, use=SYNTHESIS)
+    )
 
 
 @torch.no_grad()

@@ -179,7 +179,9 @@ class LatentFlowLearner(Learner):
     ) -> ShortRun:
         """Steps on U(z) = -log p(x, z), from which the parameters learn nothing."""
         with frozen(self):
-            return short_run(lambda z: -self.log_joint(x, z), z, sampler, self.rule, count, draws, temperature)
+            return short_run(
+                lambda z: -self.log_joint(x, z), z, sampler, self.rule, count, draws, temperature
+            )
 
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
         z = self._chain(x, draws).x

@@ -60,6 +60,7 @@ class RunFolder:
         self.last = self.checkpoints / "last.safetensors"
         self.best = self.checkpoints / "best.safetensors"
         self.log_file = self.path / "log.txt"
+        self.evaluation_file = self.path / "evaluation.json"
 
     # --- writing --------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from lflow import models
 from lflow.data.descriptions import HUB_SETS
 from lflow.spec import Parameter
 from lflow.training import launch
@@ -58,6 +59,8 @@ def what_to_train(seed: int) -> tuple[Config | None, str]:
     model = str(_draw(keys.model(), "Model", "model"))
     presets = keys.preset(model)
     preset = str(_draw(presets, "Preset", "preset")) if presets else ""
+    if preset and not PAGE.is_hidden("preset"):
+        st.caption(plain(models.get_class(model).presets[preset].about))
     source = str(_draw(keys.source(model, preset), "Data set", "data"))
     if source in HUB_SETS:
         st.caption(_HUB)
