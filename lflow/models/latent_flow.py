@@ -208,7 +208,7 @@ class LatentFlowLearner(Learner):
         assert acceptance is not None
         return {
             "sliced_w2": _finite_distance(samples, data),
-            "two_sample_accuracy": nearest_neighbour_accuracy(z, drawn),
+            "two_sample_accuracy": nearest_neighbour_accuracy(z, drawn).value,
             "squared_error": error,
             "acceptance": acceptance,
         }
