@@ -174,6 +174,8 @@ COMMANDS = {
     "train": in_module("train a model in a new run folder", "lflow.commands.train"),
     "resume": in_module("go on with a run from its last checkpoint", "lflow.commands.resume"),
     "runs": in_module("the runs in a folder and where they stand", "lflow.commands.runs"),
+    "generate": in_module("samples of a trained model, as a picture or arrays", "lflow.commands.generate"),
+    "evaluate": in_module("how good a trained model is, in numbers", "lflow.commands.evaluate"),
     "paper": in_module(
         "a paper's experiment, small and honest: numbers and a figure", "lflow.commands.paper"
     ),
