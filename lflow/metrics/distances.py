@@ -38,8 +38,8 @@ def wasserstein2(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     >>> float(wasserstein2(torch.zeros(3, 2), torch.ones(3, 2)))
     1.4142135623730951
     """
-    x, y = _points(a, "a"), _points(b, "b")
-    _same_dim(x, y)
+    x, y = finite_points(a, "a"), finite_points(b, "b")
+    same_dim(x, y)
     if x.shape[1] == 1:
         return sliced_wasserstein2(x, y)
     if max(len(x), len(y)) > _MOST_EXACT_POINTS:
@@ -75,7 +75,7 @@ def sliced_wasserstein2(
     >>> float(sliced_wasserstein2(torch.zeros(3, 2), torch.ones(3, 2)))
     1.0
     """
-    return sliced_wasserstein2_frames(_points(a, "a")[None], b, num_projections, seed)[0]
+    return sliced_wasserstein2_frames(finite_points(a, "a")[None], b, num_projections, seed)[0]
 
 
 def sliced_wasserstein2_frames(
@@ -89,9 +89,9 @@ def sliced_wasserstein2_frames(
 
     >>> sliced_wasserstein2_frames(result.positions, U.sample(2000), num_projections=16)
     """
-    clouds = _points(frames[..., None] if frames.ndim == 2 else frames, "frames", ndim=3)
-    target = _points(reference, "reference")
-    _same_dim(clouds, target)
+    clouds = finite_points(frames[..., None] if frames.ndim == 2 else frames, "frames", ndim=3)
+    target = finite_points(reference, "reference")
+    same_dim(clouds, target)
     # float32 squares overflow from 1e19 on, and a cloud that escapes gets there.
     single = (
         clouds.dtype == target.dtype == torch.float32 and max(clouds.abs().max(), target.abs().max()) < 1e15
@@ -155,8 +155,8 @@ def mmd(a: torch.Tensor, b: torch.Tensor, bandwidth: float | None = None) -> tor
     >>> float(mmd(torch.zeros(5, 2), torch.zeros(5, 2), bandwidth=1.0))
     0.0
     """
-    x, y = _points(a, "a").double(), _points(b, "b").double()
-    _same_dim(x, y)
+    x, y = finite_points(a, "a").double(), finite_points(b, "b").double()
+    same_dim(x, y)
     sigma = _median_distance(torch.cat([x, y])) if bandwidth is None else bandwidth
     if not sigma > 0:
         raise ValueError(f"bandwidth must be positive, not {sigma}")
@@ -183,9 +183,9 @@ def ksd(
 
     >>> float(ksd(torch.randn(1000, 2), lambda x: -x))   # N(0, I): near zero
     """
-    points = _points(x, "x")
+    points = finite_points(x, "x")
     slopes = score(points) if callable(score) else score
-    slopes = _points(slopes, "score").double()
+    slopes = finite_points(slopes, "score").double()
     points = points.double()
     if slopes.shape != points.shape:
         raise ValueError(f"the score has shape {tuple(slopes.shape)}, and the points {tuple(points.shape)}")
@@ -214,9 +214,9 @@ def mode_mass(x: torch.Tensor, modes: torch.Tensor) -> torch.Tensor:
     >>> mode_mass(torch.tensor([[0.1], [0.2], [0.9], [5.0]]), torch.tensor([[0.0], [1.0]])).tolist()
     [0.5, 0.5]
     """
-    centres = _points(modes, "modes").double()
-    clouds = _points(x, "x", ndim=x.ndim if x.ndim == 3 else 2).double()
-    _same_dim(clouds, centres)
+    centres = finite_points(modes, "modes").double()
+    clouds = finite_points(x, "x", ndim=x.ndim if x.ndim == 3 else 2).double()
+    same_dim(clouds, centres)
     frames = clouds if clouds.ndim == 3 else clouds[None]
     rows = 2**20 // len(centres) + 1
     shares = []
@@ -227,7 +227,8 @@ def mode_mass(x: torch.Tensor, modes: torch.Tensor) -> torch.Tensor:
     return mass if clouds.ndim == 3 else mass[0]
 
 
-def _points(x: Any, name: str, ndim: int = 2) -> torch.Tensor:
+def finite_points(x: Any, name: str, ndim: int = 2) -> torch.Tensor:
+    """The points on the CPU, floating. ValueError, naming them, for a wrong shape or what is not finite."""
     points = torch.as_tensor(x).detach().cpu()
     points = points if points.is_floating_point() else points.double()
     if points.ndim == 1 and ndim == 2:
@@ -245,7 +246,8 @@ def _points(x: Any, name: str, ndim: int = 2) -> torch.Tensor:
     return points
 
 
-def _same_dim(x: torch.Tensor, y: torch.Tensor) -> None:
+def same_dim(x: torch.Tensor, y: torch.Tensor) -> None:
+    """ValueError where two clouds differ in dimension."""
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(f"the points differ in dimension: {x.shape[-1]} and {y.shape[-1]}")
 

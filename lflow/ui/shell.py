@@ -18,6 +18,7 @@ PAGES = (
     ("anila.py", "AniLA", "anila"),
     ("lessons.py", "Lessons", "lessons"),
     ("images.py", "Images", "images"),
+    ("train.py", "Train", "train"),
 )
 
 # What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own

@@ -69,15 +69,13 @@ class RealNVP(Flow):
         super().__init__((dim,), Chain(steps))
 
 
-def lflow_prior(dim: int, width: int = 64) -> RealNVP:
-    """LFLOW's prior of latent vectors, as published: five steps of activation normalisation, a dim × dim
-    matrix and a coupling with scale sigmoid(a + 2), whose net has two hidden ReLU layers.
+def lflow_prior(dim: int, width: int = 64, num_couplings: int = 5) -> RealNVP:
+    """LFLOW's prior of latent vectors, by default as published: five steps of activation normalisation, a
+    dim × dim matrix and a coupling with scale sigmoid(a + 2), whose net has two hidden ReLU layers of 64.
 
     Its authors' code never initialises the activation normalisation; here `initialise` does.
     """
-    return RealNVP(
-        dim, num_couplings=5, hidden=(width, width), coupling="sigmoid", linear=True, activation="relu"
-    )
+    return RealNVP(dim, num_couplings, (width, width), coupling="sigmoid", linear=True, activation="relu")
 
 
 def _dense_coupling(kept: Tensor, hidden: Sequence[int], transform: Elementwise, act: str) -> Coupling:
