@@ -71,7 +71,8 @@ def test_step_sizes_are_those_of_the_formula_in_double_precision(elementwise: bo
     read = overlay["low"] * (overlay["high"] / overlay["low"]) ** (bytes_[1] / 255.0)
     spacing = np.log(overlay["high"] / overlay["low"]) / 255
     np.testing.assert_allclose(read, wanted.numpy(), rtol=spacing)
-    assert 0.05 < (wanted < asked.h).float().mean() < 1
+    assert float(wanted.min()) < asked.h / 2  # steps do shrink, and not all alike
+    assert len(np.unique(bytes_[1])) > 5
     assert bytes_[1].shape == ((12, 8, 8) if elementwise else (12, 1, 1))
 
 
@@ -122,9 +123,13 @@ def test_what_the_chains_start_from() -> None:
     assert torch.equal(half[:, :, 4:], noise[:, :, 4:])
 
 
-def test_images_become_bytes() -> None:
-    values = torch.tensor([-1.0, 1.0, 0.0, -7.0, 9.0, -1 + 2 * 100 / 255])
-    assert scene.as_bytes(values).tolist() == [0, 255, 128, 0, 255, 100]
+def test_the_player_shows_the_images_of_the_runs() -> None:
+    asked, tracks = run("ula", "mala")
+    drawn = scene.make_scene(asked, tracks, runs.known(trained(), asked.num_images))
+    header, sections = unpack(pack(drawn))
+    for entry, track in zip(header["panels"], tracks, strict=True):
+        shown = np.clip(track.result.positions[:, :, 0].double().numpy(), -1, 1)
+        np.testing.assert_allclose(sections[entry["images"]], (shown + 1) * 127.5, atol=0.51)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 60, 90, 91, 500, 10_000])

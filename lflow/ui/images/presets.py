@@ -17,7 +17,7 @@ def presets() -> tuple[Preset, ...]:
         Preset(
             "A long run",
             "What does the energy hold, when the chain goes on?",
-            {"lanes": ["ula", "mala"], "steps": 50 * model.chain_steps},
+            {"lanes": ["ula", "mala"], "steps": 20 * model.chain_steps},
         ),
         Preset(
             "Too large a step",

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lflow.exact import Floor
+from lflow.training.pictures import as_bytes
 from lflow.ui.image_grid import ImagePanel, ImageScene, Overlay
 from lflow.ui.images import words
 from lflow.ui.images.keys import Asked
@@ -38,11 +38,6 @@ def make_scene(asked: Asked, tracks: Sequence[Track], known: Known) -> ImageScen
     )
 
 
-def as_bytes(images: Tensor) -> NDArray[np.uint8]:
-    """Images in [-1, 1] as grey values; what lies outside is at the end of the scale."""
-    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
-
-
 def _panel(
     asked: Asked, track: Track, known: Known, colours: tuple[str, str], overlay: Overlay | None
 ) -> ImagePanel:
@@ -51,12 +46,17 @@ def _panel(
         label=track.label,
         colour_light=colours[0],
         colour_dark=colours[1],
-        images=as_bytes(track.result.positions[:, :, 0]),
+        images=_grey(track.result.positions),
         overlay=overlay.as_bytes(_step_sizes(asked, track)) if overlay else None,
         captions=words.captions(track, known),
         banner=said[0] if said else "",
         banner_frame=said[1] if said else None,
     )
+
+
+def _grey(positions: Tensor) -> NDArray[np.uint8]:
+    """(frames, images, 1, height, width) in [-1, 1] as (frames, images, height, width) bytes."""
+    return as_bytes(positions.flatten(0, 1))[..., 0].reshape(*positions.shape[:2], *positions.shape[3:])
 
 
 def _step_sizes(asked: Asked, track: Track) -> NDArray[np.float32]:
