@@ -182,6 +182,13 @@ def test_the_fifth_of_a_file_is_for_testing(tmp_path: Path) -> None:
     }
 
 
+def test_too_few_for_a_fifth(tmp_path: Path) -> None:
+    file = write(tmp_path / "few.parquet", list(map(encoded, noise(4))))
+    assert len(data.open(str(file))) == 4
+    with pytest.raises(ValueError, match=r"few\.parquet has too few pictures"):
+        data.open(str(file), "test")
+
+
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     arrays = noise(12, 20, 30)
@@ -271,6 +278,8 @@ SMALL, LARGE, GREY = encoded(noise(1)[0]), encoded(noise(1, 9, 7)[0]), encoded(n
         (in_parquet(), r"bad\.parquet holds no pictures"),
         (in_parquet(SMALL, b"text"), r"row 1 of .*bad\.parquet is not a picture"),
         (in_parquet(SMALL, SMALL[:-40]), r"row 1 of .*bad\.parquet is damaged"),
+        (in_parquet(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), r"row 0 of .* is not a picture"),
+        (in_parquet(SMALL, SMALL, labels=np.array([1, 2**64 - 1], np.uint64)), r"bad\.parquet cannot be read"),
         (in_parquet(SMALL, None), r"row 1 of .*bad\.parquet has no picture"),
         (in_parquet(bomb(12_000)), r"row 0 of .*bad\.parquet has too many pixels"),
         (in_parquet(bomb(60_000)), r"row 0 of .*bad\.parquet has too many pixels"),

@@ -29,6 +29,7 @@ Progress = Callable[[int, int], object]
 
 _WIDTH = 16
 _STEPS, _BATCH, _RATE = 1000, 128, 3e-3
+_MOST_CLASSES = 10_000
 _AT_ONCE = 1024
 _REPORT_EVERY = 25
 
@@ -81,8 +82,8 @@ def classifier_features(
     """
     train, test = (data.open(data_name, split, size, grey) for split in ("train", "test"))
     num_classes = int(train.labels.max()) + 1
-    if num_classes < 2 or int(train.labels.min()) < 0:
-        raise ValueError(f"{data_name} has no labels for a classifier to learn")
+    if not 2 <= num_classes <= _MOST_CLASSES or int(train.labels.min()) < 0:
+        raise ValueError(f"{data_name} has no labels that a classifier could learn")
     where = find_device(device)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
