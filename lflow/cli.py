@@ -180,6 +180,6 @@ COMMANDS = {
         "a paper's experiment, small and honest: numbers and a figure", "lflow.commands.paper"
     ),
     "bench": in_module("measure speed, beside plain autograd and peers", "lflow.bench"),
-    "export": in_module("a link's picture, film, arrays or program as a file", "lflow.commands.export"),
+    "export": in_module("what a link shows, or what a run has learned, as a file", "lflow.commands.export"),
     "app": in_module("open the lab in a browser", "lflow.commands.app"),
 }
