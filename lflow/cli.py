@@ -174,10 +174,12 @@ COMMANDS = {
     "train": in_module("train a model in a new run folder", "lflow.commands.train"),
     "resume": in_module("go on with a run from its last checkpoint", "lflow.commands.resume"),
     "runs": in_module("the runs in a folder and where they stand", "lflow.commands.runs"),
+    "generate": in_module("samples of a trained model, as a picture or arrays", "lflow.commands.generate"),
+    "evaluate": in_module("how good a trained model is, in numbers", "lflow.commands.evaluate"),
     "paper": in_module(
         "a paper's experiment, small and honest: numbers and a figure", "lflow.commands.paper"
     ),
     "bench": in_module("measure speed, beside plain autograd and peers", "lflow.bench"),
-    "export": in_module("a link's picture, film, arrays or program as a file", "lflow.commands.export"),
+    "export": in_module("what a link shows, or what a run has learned, as a file", "lflow.commands.export"),
     "app": in_module("open the lab in a browser", "lflow.commands.app"),
 }

@@ -132,7 +132,7 @@ def test_nearest_neighbours_of_equal_laws() -> None:
 
 def test_nearest_neighbours_of_unequal_sizes() -> None:
     x, y = normal(1000, 2), normal(100, 2, seed=1)
-    accuracy, error = metrics.nearest_neighbour_accuracy(x, y)
+    accuracy, error, *_ = metrics.nearest_neighbour_accuracy(x, y)
     assert abs(accuracy - 99 / 199) < 3.5 * error
     pooled, labels = torch.cat([x, y]).numpy(), np.repeat([0, 1], [1000, 100])
     nearest = NearestNeighbors(n_neighbors=2).fit(pooled).kneighbors(pooled)[1][:, 1]
@@ -153,13 +153,11 @@ def test_ties_count_in_part() -> None:
 
 
 def test_copies_are_below_a_half_and_strangers_above() -> None:
-    x = normal(50, 3)
-    accuracy, error = metrics.nearest_neighbour_accuracy(x, x.clone())
-    assert accuracy == 0
-    assert error > 0
-    accuracy, error = metrics.nearest_neighbour_accuracy(x, x + 100)
-    assert accuracy == 1
-    assert error > 0
+    x = normal(50, 200)
+    for other, expected in ((x.clone(), (0, 0, 0)), (x + 100, (1, 1, 1)), (0 * x, (0.5, 0, 1))):
+        accuracy, error, *apart = metrics.nearest_neighbour_accuracy(x, other)
+        assert (accuracy, *apart) == pytest.approx(expected)
+        assert error > 0
 
 
 def test_rankings_are_counts_of_pairs() -> None:

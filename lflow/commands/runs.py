@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from lflow.cli import Arguments, Parser, show
-from lflow.commands.train import RUNS
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
     """The flags of `lflow runs`."""
-    parser.add_argument(
-        "folder", type=Path, nargs="?", default=RUNS, metavar="FOLDER", help=f"where to look (default {RUNS})"
-    )
+    from lflow.training.folder import runs_folder
+
+    default = runs_folder()
+    told = f"where to look (default {default})"
+    parser.add_argument("folder", type=Path, nargs="?", default=default, metavar="FOLDER", help=told)
 
 
 def run(arguments: Arguments) -> int:

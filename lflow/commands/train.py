@@ -14,20 +14,19 @@ from typing import Any
 from lflow.cli import Arguments, Parser, add_parameters, given, show
 from lflow.spec import parameters
 
-RUNS = Path("runs")
-
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
     """The flags of `lflow train`."""
     from lflow import models
     from lflow.training.config import SEED, DataChoice, Training
+    from lflow.training.folder import runs_folder
 
     parser.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(models.names())}")
     parser.add_argument("--preset", default="", help="the model's settings for a data set, by name")
     add_parameters(parser, (SEED,), defaults=True)
     parser.add_argument("--max-steps", type=int, metavar="N", help="end after so many steps at most")
     parser.add_argument(
-        "--run-dir", type=Path, metavar="DIR", help="a new folder (default runs/MODEL-PRESET)"
+        "--run-dir", type=Path, metavar="DIR", help=f"a new folder (default {runs_folder()}/MODEL-PRESET)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     _declare_parameters(parser, "data", DataChoice)
@@ -51,7 +50,7 @@ def run(arguments: Arguments) -> int:
     """`lflow train`."""
     from lflow import models, train
     from lflow.training.config import DataChoice, Training, make_config
-    from lflow.training.folder import new_name
+    from lflow.training.folder import new_name, runs_folder
 
     owner = models.get_class(arguments.model)
     config = make_config(
@@ -65,7 +64,7 @@ def run(arguments: Arguments) -> int:
         }
     )
     stem = "-".join(filter(None, (arguments.model, config.preset)))
-    folder = arguments.run_dir or new_name(RUNS, stem)
+    folder = arguments.run_dir or new_name(runs_folder(), stem)
     train(config, folder, arguments.device, progress())
     return report(arguments, folder)
 

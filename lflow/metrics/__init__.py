@@ -17,10 +17,11 @@ from lflow.metrics.distances import (
     wasserstein2,
 )
 from lflow.metrics.grid import kl_floor, kl_on_grid
-from lflow.metrics.quality import Estimate, frechet, kid, nearest_neighbour_accuracy
+from lflow.metrics.quality import Estimate, NeighbourAccuracy, frechet, kid, nearest_neighbour_accuracy
 
 __all__ = [
     "Estimate",
+    "NeighbourAccuracy",
     "Ranking",
     "auprc",
     "auroc",

@@ -6,6 +6,7 @@
     samples/         a picture of samples every few steps: 000200.png
     checkpoints/     last.safetensors, best.safetensors
     log.txt          what the process printed, where the app started it
+    evaluation.json  what `lflow evaluate` found
 
 Knows nothing of models and of how training goes.
 """
@@ -15,9 +16,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,13 @@ from lflow.training.config import Config, read_config
 
 STATES = ("queued", "running", "done", "stopped", "failed")
 GONE = "the process ended without a word; resume goes on from its last checkpoint"
+_RUNS = "LFLOW_RUNS"
+_FILES = ("lock", "log.txt", "evaluation.json", "metrics.jsonl", "status.json", "config.json")
+
+
+def runs_folder() -> Path:
+    """Where runs lie unless a command says otherwise: the folder that LFLOW_RUNS names, else `runs`."""
+    return Path(os.environ.get(_RUNS) or "runs")
 
 
 class Status(NamedTuple):
@@ -51,6 +60,7 @@ class RunFolder:
         self.last = self.checkpoints / "last.safetensors"
         self.best = self.checkpoints / "best.safetensors"
         self.log_file = self.path / "log.txt"
+        self.evaluation_file = self.path / "evaluation.json"
 
     # --- writing --------------------------------------------------------------------------------------
 
@@ -99,6 +109,21 @@ class RunFolder:
                 raise ValueError(f"{self.path} is being trained by another process") from None
             yield
 
+    def delete(self) -> None:
+        """Remove what the run has written, and the folder where nothing else is left in it.
+
+        ValueError while a process trains it.
+        """
+        with self.held():
+            for folder in (self.samples, self.checkpoints, self.path / "tensorboard"):
+                if folder.is_dir() and not folder.is_symlink():
+                    shutil.rmtree(folder)
+            # config.json, which makes the folder a run's, goes last: what is cut off can be gone on with.
+            for file in (*self.path.glob("*.part"), *map(self.path.joinpath, _FILES)):
+                file.unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
     # --- reading --------------------------------------------------------------------------------------
 
     @property
@@ -132,7 +157,8 @@ class RunFolder:
             found = json.loads(self.status_file.read_text(encoding="utf-8"))
             state, step, total = found.pop("state"), found.pop("step"), found.pop("num_steps")
             message = str(found.pop("message", ""))
-        except (OSError, ValueError, KeyError, AttributeError):
+            step, total = int(step), int(total)
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
             raise ValueError(
                 f"{self.path} is not the folder of a run: it has no readable status.json"
             ) from None
@@ -156,8 +182,11 @@ class RunFolder:
 
 def runs_in(parent: Path) -> list[RunFolder]:
     """The runs in a folder, at any depth, the newest first."""
-    found = [RunFolder(file.parent) for file in parent.rglob("config.json")]
-    return sorted(found, key=lambda run: run.config_file.stat().st_mtime, reverse=True)
+    written = {}
+    for file in parent.rglob("config.json"):
+        with suppress(FileNotFoundError):  # deleted since it was found: no run any more
+            written[file] = file.stat().st_mtime
+    return [RunFolder(file.parent) for file in sorted(written, key=lambda file: -written[file])]
 
 
 def new_name(parent: Path, stem: str) -> Path:

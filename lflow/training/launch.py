@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lflow.training.config import Config
+from lflow.training.config import Config, with_training
 from lflow.training.folder import RunFolder
 
 
@@ -24,9 +24,18 @@ def start(config: Config, run_dir: Path | str, device: str = "auto") -> RunFolde
 
 
 def go_on(folder: RunFolder, device: str = "auto", num_steps: int | None = None) -> int:
-    """Resume the run in a new process, and give its number. ValueError if a process trains it already."""
+    """Resume the run in a new process, and give its number. ValueError if a process trains it already.
+
+    Until the process has begun, which takes seconds, the folder says queued.
+    """
     if folder.is_held:
         raise ValueError(f"{folder.path} is being trained already")
+    config, status = folder.config(), folder.status()
+    total = config.training.num_steps
+    if num_steps is not None:
+        total = with_training(config, num_steps=num_steps).training.num_steps
+    kept = {name: fact for name, fact in status.facts.items() if name not in ("updated", "pid")}
+    folder.write_status("queued", status.step, total, **kept)
     # The folder comes last and after "--": a name that begins with a dash is no flag.
     command = [sys.executable, "-m", "lflow", "resume", "--device", device]
     command += [] if num_steps is None else ["--num-steps", str(num_steps)]

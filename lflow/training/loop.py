@@ -299,7 +299,10 @@ class Run:
             samples = shown.synthesize(
                 count if len(learner.shape) == 3 else _POINTS * count, self.config.seed
             )
-        picture(samples).save(self.folder.samples / f"{self.step:06d}.png")
+        place = self.folder.samples / f"{self.step:06d}.png"
+        part = place.with_suffix(".part")  # a page looks on: it never finds half of a picture
+        picture(samples).save(part, "PNG")
+        part.replace(place)
 
     def save(self) -> None:
         """Write the last checkpoint."""
@@ -336,4 +339,5 @@ class Run:
         facts: dict[str, Any] = {"device": str(self.world.device), "processes": self.world.size}
         facts |= {"pid": os.getpid(), "seconds": round(self._seconds(), 3)}
         facts["best"] = self.best if math.isfinite(self.best) else None
+        facts["best_metric"] = self.weights.learner.best
         self.folder.write_status(state, self.step, self.training.num_steps, **facts)

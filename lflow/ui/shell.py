@@ -17,6 +17,8 @@ PAGES = (
     ("convergence.py", "Convergence", "convergence"),
     ("anila.py", "AniLA", "anila"),
     ("lessons.py", "Lessons", "lessons"),
+    ("images.py", "Images", "images"),
+    ("train.py", "Train", "train"),
 )
 
 # What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own

@@ -1,0 +1,49 @@
+"""How well a model tells data of a label that it never saw from those that it learned.
+
+Its own anomaly score beside two that take no training: the distance to the plane of the first principal
+components, and to the fifth nearest neighbour. Knows nothing of how a score is made.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lflow.evaluation.likelihood import in_batches
+from lflow.evaluation.subject import Score, Subject
+from lflow.metrics import auprc, auroc, knn_score, pca_score
+
+_COMPONENTS, _NEIGHBOURS, _RESAMPLES = 20, 5, 200
+
+
+def ranked(subject: Subject) -> list[Score]:
+    """AUPRC and AUROC, where the run held a label out and the model has an anomaly score."""
+    score = getattr(subject.learner, "anomaly_score", None)
+    truth = subject.test.labels == subject.choice.held_out
+    if score is None or subject.choice.held_out < 0 or not 0 < int(truth.sum()) < len(truth):
+        return []
+    own = in_batches(score, subject.test, subject)
+    x, known = subject.test.all().x, subject.training.all().x
+    components = min(_COMPONENTS, *known.flatten(1).shape)
+    rivals = {"PCA": pca_score(known, x, components), "k-NN": knn_score(known, x, _NEIGHBOURS)}
+    about = f"{int(truth.sum()):,} of {len(truth):,} test data points have the label that was held out"
+    found = []
+    for name, area in (("AUPRC", auprc), ("AUROC", auroc)):
+        value = area(own, truth)
+        beside = {"base rate": value.base_rate} | {k: area(each, truth).value for k, each in rivals.items()}
+        error = _error(lambda rows, area=area: area(own[rows], truth[rows]).value, truth, subject.seed)
+        found.append(Score(name, value.value, error, "share", beside, about))
+    return found
+
+
+def _error(value: object, truth: Tensor, seed: int) -> float:
+    """The standard deviation over resampled test data, as many of both kinds each time."""
+    generator = torch.Generator().manual_seed(seed)
+    kinds = [torch.nonzero(truth)[:, 0], torch.nonzero(~truth)[:, 0]]
+
+    def again(rows: Tensor) -> Tensor:
+        return rows[torch.randint(len(rows), (len(rows),), generator=generator)]
+
+    assert callable(value)
+    resampled = [value(torch.cat([again(rows) for rows in kinds])) for _ in range(_RESAMPLES)]
+    return float(torch.tensor(resampled).std())

@@ -1,0 +1,38 @@
+"""What fits a model and its data: a measure asks what the model offers, and there is no list of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lflow.evaluation import likelihood, nearness, outliers
+from lflow.evaluation.subject import Score, Subject
+
+MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
+    likelihood.exact,
+    likelihood.annealed,
+    nearness.of_samples,
+    outliers.ranked,
+)
+"""Each gives the scores that it can, and none where the model does not offer what it takes."""
+
+
+def report(subject: Subject) -> list[Score]:
+    """Every number that there is about the model.
+
+    Example:
+        >>> report(Subject(lflow.load("runs/first"), DataChoice(source="rings")))
+    """
+    return [score for measure in MEASURES for score in measure(subject)]
+
+
+def table(scores: Sequence[Score]) -> str:
+    """The scores for people, a line each and what they are of under it."""
+    width = max(len(score.name) for score in scores)
+    lines = []
+    for score in scores:
+        error = "" if score.error is None else f" ± {score.error:.2g}"
+        beside = ", ".join(f"{name} {value:.4g}" for name, value in score.beside.items())
+        lines.append(f"{score.name:{width}}  {score.value:.4g}{error} {score.unit}")
+        lines += [f"{'':{width}}  beside {beside}"] if beside else []
+        lines.append(f"{'':{width}}  {score.about}")
+    return "\n".join(lines)

@@ -1,0 +1,96 @@
+"""What is evaluated: a trained model, the data that it learned from, data that it has not seen, its samples.
+
+Knows nothing of what is measured on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lflow import data
+from lflow.data import DataSet
+from lflow.evaluation.synthesis import synthesize
+from lflow.models.base import Learner
+from lflow.training.config import DataChoice
+
+BATCHES = 5
+"""Batches of samples that are compared with data, for the spread between them."""
+
+
+class Score(NamedTuple):
+    """A number about a model, with its standard error, and the numbers to hold it against, by their names."""
+
+    name: str
+    value: float
+    error: float | None
+    unit: str
+    beside: Mapping[str, float]
+    about: str
+    """In a sentence what was measured, and on how much."""
+
+
+def _nothing(what: str, done: int, total: int) -> None:
+    """Nobody listens."""
+
+
+@dataclass
+class Subject:
+    """A model and its data.
+
+    num: samples in a batch, at most. limit: data points of the test split, at most; 0 for all.
+    tell(what, done, total) is called before what may take long.
+    """
+
+    learner: Learner
+    choice: DataChoice
+    num: int = 1000
+    limit: int = 0
+    seed: int = 0
+    tell: Callable[[str, int, int], None] = field(default=_nothing)
+
+    @cached_property
+    def training(self) -> DataSet:
+        """What it learned from, and what chose its best checkpoint."""
+        found = data.open(self.choice.source, "train", **self.choice.options())
+        return self._seen(found)
+
+    @cached_property
+    def test(self) -> DataSet:
+        """Data that it has not seen, of a label that was held out too. ValueError if there are too few."""
+        look = {name: value for name, value in self.choice.options().items() if name != "limit"}
+        found = data.open(self.choice.source, "test", limit=self.limit or None, **look)
+        if len(found) < 2 * BATCHES:
+            raise ValueError(f"{self.choice.source} has {len(found)} data points to test with: too few")
+        return found
+
+    @cached_property
+    def unseen(self) -> DataSet:
+        """Data that it has not seen, of the kind that it learned."""
+        return self._seen(self.test)
+
+    def _seen(self, found: DataSet) -> DataSet:
+        held_out = self.choice.held_out
+        return found if held_out < 0 else found.take(found.labels != held_out)
+
+    @property
+    def size(self) -> int:
+        """How many points a batch of samples, of test data, and of training data for the floor has."""
+        return min(self.num, len(self.unseen), len(self.training) // BATCHES)
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """Samples for all batches, (BATCHES · size, *shape), on the CPU."""
+        return synthesize(
+            self.learner, BATCHES * self.size, self.seed, lambda done, of: self.tell("samples", done, of)
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.learner.device

@@ -1,0 +1,117 @@
+"""What a trained model makes: samples of its best checkpoint, the checkpoint to take along, and the commands
+that do the same. Nothing is loaded before a reader asks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image
+
+from lflow.spec import Parameter
+from lflow.training import checkpoint
+from lflow.training.pictures import picture
+from lflow.ui.controls import plain
+from lflow.ui.stage import sentence
+from lflow.ui.store import Store
+from lflow.ui.train import flipbook, keys
+from lflow.ui.train.keys import PREFIX
+from lflow.ui.train.runs import Snapshot, of_points
+
+IMAGES, POINTS = 64, 1600
+SEED = Parameter("seed", 0, 0, 2**31, help="of the samples")
+
+
+@st.cache_resource
+def _made() -> Store:
+    return Store(16)
+
+
+def section(seen: Snapshot) -> None:
+    """Samples on demand, and what one takes along, of a run that is over and has a checkpoint."""
+    if seen.config is None or seen.is_active:
+        return
+    try:
+        file = checkpoint.find(seen.folder.path)
+    except ValueError:  # no checkpoint yet: nothing to show
+        return
+    st.subheader("What it makes", anchor=False)
+    count = POINTS if of_points(seen.config) else IMAGES
+    seed, asked = _what_to_make(seen, file)
+    made = _made_of(file, seed, count, asked)
+    if made is None:
+        return
+    left, right = st.columns([1, 1.25], gap="large")
+    told = f"{count:,} samples with seed {seed}, {_which(file)}"
+    with left:
+        flipbook.show_one(f"{file} {seed}", made, of_points(seen.config), told, f"{PREFIX}-samples")
+    with right:
+        st.markdown(f"{told}.")
+        _same(seen.folder.path.name, count, seed)
+
+
+def _what_to_make(seen: Snapshot, file: Path) -> tuple[int, bool]:
+    """The seed of the samples, whether they are asked for, and the file to take along."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        label, most = "Seed of the samples", int(SEED.high or 0)
+        seed = st.number_input(label, 0, most, SEED.default, 1, key=f"{PREFIX}-samples-seed", width=160)
+        asked = st.button("Show what it makes", key=f"{PREFIX}-make")
+        st.download_button(
+            "Checkpoint (weights only)",
+            partial(_weights, file),
+            f"{seen.folder.path.name}.safetensors",
+            "application/octet-stream",
+            key=f"{PREFIX}-take",
+            on_click="ignore",
+        )
+    return int(seed), asked
+
+
+def _same(name: str, count: int, seed: int) -> None:
+    """The commands that make the same samples."""
+    st.caption("The same samples from the file that you take along, on the command line and in Python:")
+    words = f"python -m lflow generate {name}.safetensors --num {count} --seed {seed} --out {name}.png"
+    st.code(words, language="bash", wrap_lines=True)
+    st.code(f"lflow.load({f'{name}.safetensors'!r}).synthesize({count}, seed={seed})", language="python")
+
+
+def _made_of(file: Path, seed: int, count: int, asked: bool) -> Image.Image | None:
+    """The picture, once it was asked for; of the checkpoint as it is now."""
+    kept, key = _made(), f"{file} {file.stat().st_mtime_ns} {seed} {count}"
+    if asked and key not in kept:
+        try:
+            with st.spinner(f"Drawing {count:,} samples", show_time=True):
+                kept.get(key, lambda: picture(checkpoint.load(file).synthesize(count, seed)))
+        except ValueError as error:
+            st.error(sentence(error))
+    made = kept.find(key)
+    return made if isinstance(made, Image.Image) else None
+
+
+def _which(file: Path) -> str:
+    return "of the best checkpoint" if file.stem == "best" else "of the last checkpoint"
+
+
+def _weights(file: Path) -> bytes:
+    """The file to take along."""
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "weights.safetensors"
+        checkpoint.write(part, checkpoint.weights_only(checkpoint.read(file)))
+        return part.read_bytes()
+
+
+def how(seen: Snapshot) -> None:
+    """The model's equation and reference, and the command that trains such a run."""
+    if seen.config is None:
+        return
+    model = seen.config.model
+    with st.expander("How it is trained"):
+        if model.formula:
+            st.latex(model.formula)
+        if model.reference:
+            st.caption(plain(model.reference))
+        st.markdown("The same run from the command line, which appears here too:")
+        st.code(keys.command(seen.config, f"runs/{seen.folder.path.name}"), language="bash")

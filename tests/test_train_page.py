@@ -1,0 +1,448 @@
+"""The page Train: what its address stands for, what it shows of a run's folder, and what its buttons do."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import lflow
+from lflow import cli
+from lflow.paths import pages_dir
+from lflow.training import checkpoint, launch
+from lflow.training.config import make_config
+from lflow.training.folder import GONE, RunFolder
+from lflow.training.pictures import picture
+from lflow.ui.train import flipbook, keys, makes, words
+from lflow.ui.train import runs as train_runs
+from lflow.ui.train.machine import Machine
+from lflow.ui.train.numbers import TRAINING, VALIDATION, domain, panels
+from tests import toy_model  # noqa: F401  (the model "toy")
+from tests.conftest import ROOT
+from tests.statistics import one_thread  # noqa: F401  (for every test here)
+
+TOY = {"model": "toy", "preset": "rings"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    run = tmp_path_factory.mktemp("trained") / "toy-rings"
+    lflow.train(TOY, run)
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of runs, where the page looks for them."""
+    monkeypatch.setenv("LFLOW_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "runs").mkdir()
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run(folder: Path, trained: Path) -> RunFolder:
+    """The finished run, in the folder of runs."""
+    copy_tree(trained, folder / "toy-rings")
+    return RunFolder(folder / "toy-rings")
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    for file in source.rglob("*"):
+        if file.is_file():
+            place = target / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(file.read_bytes())
+
+
+def opened(**settings: str) -> AppTest:
+    """The page, opened with these settings in its address."""
+    app = AppTest.from_file(str(ROOT / "lflow" / "ui" / "shell.py"), default_timeout=60).run()
+    for name, value in {"model": "toy", **settings}.items():
+        app.query_params[f"train_{name}"] = value
+    app.switch_page(str(pages_dir() / "train.py")).run()
+    assert not app.exception, [element.message for element in app.exception]
+    return app
+
+
+def said(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.subheader, app.error, app.warning)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+# --- what an address stands for -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [name for name in lflow.models.names() if keys.preset(name)])
+def test_what_a_page_opens_on_is_the_preset(model: str) -> None:
+    chosen = keys.preset(model)
+    assert chosen is not None
+    for preset in chosen.choices or ():
+        source = keys.source(model, preset).default
+        fields = [field for field in keys.fields(model, preset) if keys.apply_to(source, field)]
+        made = keys.make(model, preset, source, [(each, each.parameter.default) for each in fields], 0)
+        assert made == make_config({"model": model, "preset": preset})
+        assert keys.stem(made) == f"{model}-{preset}"
+
+
+def test_every_key_is_declared_once_and_checks_its_value() -> None:
+    known = keys.known()
+    assert all(name == parameter.name for name, parameter in known.items())
+    steps = known["toy_rings_training_num_steps"]
+    assert (steps.default, steps.parse("7")) == (40, 7)
+    with pytest.raises(ValueError, match="between"):
+        steps.parse("0")
+    with pytest.raises(ValueError, match="one of"):
+        known["toy_rings_data"].parse("/etc/passwd")  # named data alone: a text is no path
+
+
+def test_other_data_than_the_presets_are_named_and_lose_what_points_lack() -> None:
+    fields = keys.fields("toy", "rings")
+    values = [(each, each.parameter.default) for each in fields if keys.apply_to("two_moons", each)]
+    made = keys.make("toy", "rings", "two_moons", values, 3)
+    assert (made.data.source, made.data.limit, made.seed) == ("two_moons", 200, 3)
+    assert keys.stem(made) == "toy-rings-two_moons"
+
+
+def test_the_command_shown_trains_the_same_run(tmp_path: Path) -> None:
+    values = [(each, each.parameter.default) for each in keys.fields("toy", "rings")]
+    values = [(each, 12 if each.name == "num_steps" else value) for each, value in values]
+    made = keys.make("toy", "rings", "two_moons", values, 5)
+    line = shlex.split(keys.command(made, str(tmp_path / "run")))
+    assert line[:3] == ["python", "-m", "lflow"]
+    assert cli.main(line[3:]) == 0
+    assert RunFolder(tmp_path / "run").config() == made
+
+
+# --- numbers ------------------------------------------------------------------------------------------------
+
+
+def line(step: int, split: str = "train", **numbers: Any) -> dict[str, Any]:
+    return {"step": step, "seconds": 0.1, "split": split, **numbers}
+
+
+def test_panels_put_together_what_is_one_quantity() -> None:
+    lines = [
+        line(
+            10, **{"loss/nll": 3.0, "loss/other": 1.0, "energy/data": 0.5, "energy/chains": 0.7, "rate": 0.9}
+        ),
+        line(
+            20, **{"loss/nll": 2.0, "loss/other": None, "energy/data": 0.4, "energy/chains": 0.6, "rate": 0.8}
+        ),
+        line(20, "validation", nll=2.5, w2=0.3),
+        line(40, "validation", nll=2.4, w2=0.1),
+        line(60, "validation", nll=2.6, w2=0.2),
+    ]
+    found = panels(lines, "w2")
+    assert [panel.quantity for panel in found] == ["w2", "nll", "other", "energy", "rate"]
+    assert found[0].best == (40, 0.1)
+    assert [series.name for series in found[1].series] == [TRAINING, VALIDATION]
+    assert [series.name for series in found[3].series] == ["data", "chains"]
+    assert found[2].series[0].steps == [10]  # what was not finite has no point
+    assert [panel.best for panel in found[1:]] == [None] * 4
+    assert panels([]) == []
+
+
+def test_a_long_run_is_averaged_and_keeps_its_ends() -> None:
+    lines = [line(step, **{"loss/nll": float(step % 7)}) for step in range(1, 1001)]
+    (panel,) = panels(lines)
+    (series,) = panel.series
+    assert (series.each, len(series.values), series.steps[-1]) == (7, 143, 1000)
+    assert series.values[0] == pytest.approx(sum(range(7)) / 7)
+    assert (series.low[0], series.high[0]) == (0.0, 6.0)
+
+
+def test_a_chart_leaves_out_the_first_fall() -> None:
+    lines = [line(step, **{"loss/nll": 1000.0 / step}) for step in range(1, 101)]
+    (panel,) = panels(lines)
+    low, high = domain(panel)
+    assert low < 10.0
+    assert 1000 / 6 < high < 1000 / 4
+
+
+# --- what a folder says -------------------------------------------------------------------------------------
+
+
+def test_runs_are_found_at_any_depth_and_the_example_is_last(
+    run: RunFolder, folder: Path, trained: Path
+) -> None:
+    copy_tree(trained, folder / "sweep" / "first")
+    os.utime(folder / "sweep" / "first" / "config.json", (1, 1))
+    found = train_runs.find()
+    assert list(found) == ["toy-rings", "sweep/first", train_runs.EXAMPLE]
+    assert set(train_runs.states(found).values()) == {"done"}
+
+
+def test_without_a_folder_of_runs_there_is_the_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LFLOW_RUNS", str(tmp_path / "none"))
+    found = train_runs.find()
+    assert list(found) == [train_runs.EXAMPLE]
+    seen = train_runs.look(train_runs.EXAMPLE, found[train_runs.EXAMPLE], numbers=True)
+    assert (seen.state, seen.is_example) == ("done", True)
+    assert panels(seen.lines, seen.status.facts["best_metric"])[0].best
+    assert len(seen.folder.pictures()) > 3
+
+
+def test_a_run_says_where_it_stands(run: RunFolder) -> None:
+    def standing(state: str, message: str = "", **facts: Any) -> str:
+        run.write_status(state, 10, 40, message, **facts)
+        return words.standing(train_runs.look("toy-rings", run))
+
+    with run.held():
+        assert standing("running", seconds=20.0) == "Step 10 of 40 steps, about 1 min 0 s left"
+    assert standing("running") == f"Stopped at step 10 of 40 steps: {GONE}."
+    assert standing("failed", "the disk is full") == "Failed at step 10 of 40 steps: the disk is full."
+    assert standing("stopped") == "Stopped at step 10 of 40 steps."
+    assert standing("queued") == "A process is starting, to train up to step 40."
+    assert "has not" in standing("queued", updated=time.time() - 1000)
+    assert standing("done", seconds=3700.0, device="cpu") == "40 steps in 1 h 1 min on cpu."
+    assert train_runs.look("toy-rings", run).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", "{half of a"),
+        ("status.json", "{half of a"),
+        ("status.json", '{"state": "done", "step": "many", "num_steps": 40}'),
+        ("metrics.jsonl", "{half of a"),
+        ("metrics.jsonl", '{"step": 10}'),
+        ("metrics.jsonl", '{"step": 10, "split": "train", "loss/nll": "low"}'),
+    ],
+)
+def test_a_run_that_cannot_be_read_says_so(run: RunFolder, file: str, text: str) -> None:
+    (run.path / file).write_text(text + "\n")
+    seen = train_runs.look("toy-rings", run, numbers=True)
+    assert seen.refused
+    app = opened()
+    assert not app.exception
+    assert "toy\\-rings" in said(app)
+    assert len(app.error) == 1
+
+
+def test_how_long_a_run_took_is_told_of_equal_settings_alone(run: RunFolder) -> None:
+    found = train_runs.find()
+    assert train_runs.seconds_taken(make_config({**TOY, "seed": 9}), found) == run.status().facts["seconds"]
+    assert train_runs.seconds_taken(make_config({**TOY, "max_steps": 39}), found) is None
+    run.write_status("stopped", 10, 40)
+    assert train_runs.seconds_taken(make_config(TOY), found) is None
+
+
+def test_words_of_the_machine() -> None:
+    bare = Machine(2, 1.25, (), ("auto", "cpu"))
+    assert words.about_machine(bare) == "No GPU: runs take the CPU. 2 CPU cores, load 1.2."
+    assert words.crowded(bare, 1) == ""
+    assert words.crowded(bare, 2).startswith("2 runs are in progress on 2 cores")
+    card = Machine(16, None, ("H100, 70 of 80 GiB free",), ("auto", "cpu", "cuda"))
+    assert words.about_machine(card) == "H100, 70 of 80 GiB free. 16 CPU cores."
+    assert words.crowded(card, 20) == ""
+
+
+def test_learned_is_read_off_the_validation() -> None:
+    lines = [
+        line(10, "validation", nll=2.0),
+        line(20, "validation", nll=1.0),
+        line(30, "validation", nll=1.5),
+    ]
+    told = words.learned(panels(lines, "nll"))
+    assert "nll is 1.5 at step 30; its least was 1, at step 20" in told
+    assert "1 at step 20, its least so far" in words.learned(panels(lines[:2], "nll"))
+    assert words.learned(panels(lines)) == ""  # a run that does not say what it is judged by
+    assert words.learned([]) == "The first numbers come in a moment."
+
+
+def test_a_flipbook_is_thinned_to_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
+    for step in range(50):
+        files.append(tmp_path / f"{step:06d}.png")
+        files[-1].write_bytes(b"x" * 1000)
+    assert flipbook.thinned(files) == files
+    monkeypatch.setattr(flipbook, "_BUDGET", 10_000)
+    few = flipbook.thinned(files)
+    assert len(few) == 10
+    assert (few[0], few[-1]) == (files[0], files[-1])
+    assert flipbook.thinned(files[:1]) == files[:1]
+
+
+# --- a folder is deleted, and only what the run wrote ------------------------------------------------------
+
+
+def test_deleting_a_run_leaves_nothing(run: RunFolder) -> None:
+    run.delete()
+    assert not run.path.exists()
+
+
+def test_deleting_a_run_leaves_what_it_did_not_write(run: RunFolder, trained: Path) -> None:
+    (run.path / "notes.txt").write_text("mine")
+    copy_tree(trained, run.path / "another")
+    run.delete()
+    assert sorted(path.name for path in run.path.iterdir()) == ["another", "notes.txt"]
+    assert RunFolder(run.path / "another").status().state == "done"
+    assert not run.exists
+
+
+def test_a_run_in_progress_is_not_deleted(run: RunFolder) -> None:
+    with run.held(), pytest.raises(ValueError, match="being trained"):
+        run.delete()
+    assert run.status().state == "done"
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would be started as processes."""
+    commands: list[list[str]] = []
+
+    class Process:
+        pid = 1
+
+        def __init__(self, command: list[str], **options: Any) -> None:
+            assert options["start_new_session"]
+            commands.append(command)
+
+    monkeypatch.setattr(launch.subprocess, "Popen", Process)
+    return commands
+
+
+def test_opens_on_the_example(folder: Path) -> None:
+    app = opened()
+    assert "An example" in [element.value for element in app.subheader]
+    assert not app.error
+    assert app.get("bidi_component")  # the pictures
+    assert app.get("vega_lite_chart")
+    names = [button.label for button in app.button]
+    assert "Delete it" not in names
+    assert "Resume" not in names
+
+
+def test_starts_a_run_of_what_is_chosen(folder: Path, started: list[list[str]]) -> None:
+    app = opened(toy_rings_training_num_steps="12", toy_rings_data="two_moons", seed="4")
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    assert not app.error
+    run = RunFolder(folder / "toy-rings-two_moons")
+    config = run.config()
+    assert (config.training.num_steps, config.seed, config.data.source) == (12, 4, "two_moons")
+    assert started == [[sys.executable, "-m", "lflow", "resume", "--device", "auto", "--", str(run.path)]]
+    assert run.status().state == "queued"
+    assert "about to begin" in said(app)
+    app.button(key="train-start").click().run()
+    assert (folder / "toy-rings-two_moons-2" / "config.json").is_file()
+
+
+def test_a_name_in_the_address_is_only_compared(run: RunFolder, folder: Path) -> None:
+    for name in ("../../etc", "/etc", "![picture](http://example.org/a.png)", "toy-rings/../toy-rings"):
+        app = opened(run=name)
+        (warning,) = app.warning
+        assert "There is no run" in warning.value
+        assert "![picture]" not in warning.value
+        assert app.subheader[0].value == "toy\\-rings"
+
+
+def test_a_folder_whose_name_is_markup_is_shown_as_it_is(folder: Path, trained: Path) -> None:
+    name = "![a](b) :red[c] $x$"
+    copy_tree(trained, folder / name)
+    app = opened(run=name)
+    assert not app.warning
+    assert "\\!\\[a\\]" in app.subheader[0].value
+    assert ":red[c]" not in said(app)
+
+
+def test_stop_asks_the_process(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(launch.os, "kill", lambda pid, number: asked.append((pid, number)))
+    run.write_status("running", 10, 40, pid=4_000_000)
+    with run.held():
+        app = opened()
+        app.button(key="train-stop").click().run()
+    assert asked == [(4_000_000, signal.SIGTERM)]
+    assert not app.exception
+
+
+def test_a_process_that_is_gone_is_told(run: RunFolder) -> None:
+    run.write_status("running", 10, 40, pid=4_000_000)  # above what numbers processes have here
+    with run.held():
+        app = opened()
+        app.button(key="train-stop").click().run()
+        assert "No such process" in said(app)
+
+
+def test_resume_and_more_steps(run: RunFolder, started: list[list[str]]) -> None:
+    run.write_status("stopped", 10, 40)
+    app = opened()
+    app.button(key="train-resume").click().run()
+    assert run.status()[:3] == ("queued", 10, 40)
+    run.write_status("done", 40, 40)
+    app = opened()
+    assert [button.label for button in app.button].count("Resume") == 0
+    app.number_input(key="train-longer-toy-rings-40").set_value(90).run()
+    app.button(key="train-go-on").click().run()
+    assert run.status()[:3] == ("queued", 40, 90)
+    assert started[1][-4:] == ["--num-steps", "90", "--", str(run.path)]
+    assert started[0][-2:] == ["--", str(run.path)]
+
+
+def test_deletes_only_after_asking(run: RunFolder) -> None:
+    app = opened()
+    assert "for good" in said(app)
+    assert run.exists
+    app.button(key="train-delete").click().run()
+    assert not run.path.exists()
+    assert "An example" in [element.value for element in app.subheader]
+    assert not app.exception
+
+
+def test_a_failed_run_shows_its_sentence_and_its_log_folded(run: RunFolder) -> None:
+    run.write_status("failed", 10, 40, "the loss 'nll' is nan at step 11")
+    run.log_file.write_text("lflow: the loss 'nll' is nan at step 11\n")
+    app = opened()
+    assert "is nan at step 11" in app.error[0].value
+    (log,) = [each for each in app.expander if each.label == "Its log"]
+    assert not log.proto.expanded
+    assert "lflow: the loss" in log.code[0].value
+
+
+def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
+    app = opened()
+    assert "1,600 samples" not in said(app)
+    app.number_input(key="train-samples-seed").set_value(3).run()
+    app.button(key="train-make").click().run()
+    assert not app.exception
+    assert "1,600 samples with seed 3, the best checkpoint" in said(app)
+    made = makes._made().find(next(key for key in makes._made()._values if key.endswith(" 3 1600")))
+    assert isinstance(made, Image.Image)
+    expected = picture(lflow.load(run.path).synthesize(1600, 3))
+    assert made.tobytes() == expected.tobytes()
+    weights = run.path.parent / "taken.safetensors"
+    weights.write_bytes(makes._weights(checkpoint.find(run.path)))
+    assert not checkpoint.read(weights).group("optimiser")
+    assert torch.equal(lflow.load(weights).synthesize(9, 3), lflow.load(run.path).synthesize(9, 3))
+    assert weights.stat().st_size < run.best.stat().st_size
+
+
+def test_a_hostile_checkpoint_is_a_sentence(run: RunFolder) -> None:
+    for file in (run.best, run.last):
+        file.write_bytes(b"\x80\x04\x95 no tensors here")
+    app = opened()
+    app.button(key="train-make").click().run()
+    assert not app.exception
+    assert "is not a checkpoint that lflow can read" in said(app).replace("\\", "")
+
+
+def test_hidden_controls_are_not_drawn(run: RunFolder) -> None:
+    app = opened(hide="start,model")
+    assert "Start a run" not in [button.label for button in app.button]
+    assert not [box for box in app.selectbox if box.label == "Model"]
