@@ -44,7 +44,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One app for all tests of the session."""
-    with _running_app(tmp_path_factory.mktemp("server") / "log.txt") as running:
+    with running_app(tmp_path_factory.mktemp("server") / "log.txt") as running:
         yield running
 
 
@@ -52,14 +52,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The page of scenes_app.py: the player alone, without the app's settings."""
     folder = tmp_path_factory.mktemp("scenes")
-    with _running_app(folder / "log.txt", ROOT / "tests" / "scenes_app.py", folder) as running:
+    with running_app(folder / "log.txt", ROOT / "tests" / "scenes_app.py", folder) as running:
         yield running
 
 
 @pytest.fixture
 def fresh_server(tmp_path: Path) -> Iterator[Server]:
     """An app that nobody has asked anything yet."""
-    with _running_app(tmp_path / "server-log.txt") as running:
+    with running_app(tmp_path / "server-log.txt") as running:
         yield running
 
 
@@ -111,7 +111,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @contextlib.contextmanager
-def _running_app(log: Path, script: Path = ROOT / "app.py", folder: Path = ROOT) -> Iterator[Server]:
+def running_app(log: Path, script: Path = ROOT / "app.py", folder: Path = ROOT) -> Iterator[Server]:
     """A script served from a folder, whose settings Streamlit reads."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

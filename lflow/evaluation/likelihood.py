@@ -1,7 +1,7 @@
 """How probable a model finds data that it has not seen, as far as it can say. In nats, beside what is known.
 
-Asks what a model offers: `log_prob`, an `energy` of points in the plane, or a prior and p(x | z). Knows nothing
-of samples.
+Asks what a model offers: `log_prob`, an `energy` of points in the plane, or a prior and p(x | z). Knows
+nothing of samples.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from torch import Tensor
 
 from lflow import energies
 from lflow.data import DataSet
+from lflow.evaluation.annealed import Annealing, log_likelihood
 from lflow.evaluation.subject import Score, Subject
 
 _BATCH = 500  # data points at once
+_MOST_ANNEALED = 500  # of the first test data: a chain is hundreds of gradients
 
 
 def exact(subject: Subject) -> list[Score]:
@@ -48,6 +50,33 @@ def _own_law(subject: Subject) -> dict[str, float]:
     energy = energies.get(subject.choice.source)
     x = subject.unseen.all().x.double()
     return {"the data's own law": float(-energy(x).mean()) - energy.log_normaliser()}
+
+
+def annealed(subject: Subject) -> list[Score]:
+    """log p(x) of a model with latent vectors, by annealed importance sampling; beside a Gaussian's."""
+    model = subject.learner
+    if not all(hasattr(model, name) for name in ("prior", "log_likelihood", "draw_given")):
+        return []
+    x = subject.unseen.batch(slice(_MOST_ANNEALED), subject.device)
+    subject.tell("annealed importance sampling", 0, len(x))
+    found = log_likelihood(model, x, seed=subject.seed)  # type: ignore[arg-type]
+    mean, error = mean_and_error(found.log_mean.cpu())
+    chains = float(found.standard_error.square().mean()) / len(x) + found.shared_error**2
+    fewest = float(found.effective_sample_size.min())
+    about = (
+        f"log p(x) by {Annealing().num_chains} chains for each of {len(x):,} test points, acceptance "
+        f"{found.acceptance:.2f}, at least {fewest:.1f} of them effective"
+    )
+    beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}
+    return [Score("log-likelihood", mean, (error**2 + chains) ** 0.5, "nats", beside, about)]
+
+
+def gaussian_log_likelihood(subject: Subject, x: Tensor) -> float:
+    """The mean of log p(x) under a Gaussian of the training data's mean and, shrunk, covariance."""
+    from sklearn.covariance import LedoitWolf
+
+    fitted = LedoitWolf().fit(subject.training.all().x.flatten(1).double().numpy())
+    return float(fitted.score(x.flatten(1).double().numpy()))
 
 
 def in_batches(function: Callable[[Tensor], Tensor], x: DataSet, subject: Subject) -> Tensor:

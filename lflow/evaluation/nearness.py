@@ -58,7 +58,7 @@ def compared(
     beside: dict[str, float] | None = None,
     of: Callable[[Tensor], Tensor] = lambda x: x.flatten(1),
 ) -> Score:
-    """A distance of samples to test data, and of training data to test data. of: what is made of each first."""
+    """A distance of samples to test data, and of training data to them. of: what is made of each first."""
     size, test = subject.size, of(_test(subject))
     order = torch.randperm(len(subject.training), generator=torch.Generator().manual_seed(subject.seed))
     real = of(subject.training.batch(order[: BATCHES * size]))

@@ -1,4 +1,4 @@
-"""What fits a model and its data: every measure asks what the model offers, and there is no list of models."""
+"""What fits a model and its data: a measure asks what the model offers, and there is no list of models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lflow.evaluation.subject import Score, Subject
 
 MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
     likelihood.exact,
+    likelihood.annealed,
     nearness.of_samples,
     outliers.ranked,
 )
@@ -31,6 +32,7 @@ def table(scores: Sequence[Score]) -> str:
     for score in scores:
         error = "" if score.error is None else f" ± {score.error:.2g}"
         beside = ", ".join(f"{name} {value:.4g}" for name, value in score.beside.items())
-        lines.append(f"{score.name:{width}}  {score.value:.4g}{error} {score.unit}  ({beside})".rstrip(" ()"))
+        lines.append(f"{score.name:{width}}  {score.value:.4g}{error} {score.unit}")
+        lines += [f"{'':{width}}  beside {beside}"] if beside else []
         lines.append(f"{'':{width}}  {score.about}")
     return "\n".join(lines)

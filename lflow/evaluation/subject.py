@@ -43,8 +43,8 @@ def _nothing(what: str, done: int, total: int) -> None:
 class Subject:
     """A model and its data.
 
-    num: samples in a batch, at most. limit: data points of the test split, at most; 0 for all. tell: called as
-    tell(what, done, total) while samples are drawn.
+    num: samples in a batch, at most. limit: data points of the test split, at most; 0 for all.
+    tell(what, done, total) is called before what may take long.
     """
 
     learner: Learner

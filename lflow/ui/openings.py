@@ -15,6 +15,7 @@ OPENINGS = {
     "convergence": "lflow.ui.convergence.page",
     "anila": "lflow.ui.anila.page",
     "lessons": "lflow.ui.lessons.page",
+    "train": "lflow.ui.train.example",
     "images": "lflow.ui.images.page",
 }
 

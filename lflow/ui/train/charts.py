@@ -18,24 +18,25 @@ from lflow.ui.theme import FAMILY_COLOURS
 from lflow.ui.train.numbers import VALIDATION, Panel, Series, domain
 
 _ROOM = 0.3  # of the width, for the names at the lines' ends
-_HEIGHT = 150
-_APART = 0.19  # between two names, in heights of the plot
+HEIGHT = 150
+_APART = 16  # px between two names
+_AROUND = 60  # px of the height that axis and title take
 _LEFT = 38  # px for the numbers of the vertical axis: the charts of a column begin at one place
 
 
-def show(panel: Panel, num_steps: int, key: str) -> None:
+def show(panel: Panel, num_steps: int, key: str, height: int = HEIGHT) -> None:
     """Draw a panel; its last values stand where the lines end."""
-    st.altair_chart(draw(panel, num_steps), key=key, alt=described(panel))
+    st.altair_chart(draw(panel, num_steps, height), key=key, alt=described(panel))
 
 
 def described(panel: Panel) -> str:
     """The panel for who does not see it."""
     ends = [f"{each.name} {number(each.values[-1])} at step {each.steps[-1]:,}" for each in panel.series]
     best = f"; the best is {number(panel.best[1])} at step {panel.best[0]:,}" if panel.best else ""
-    return f"{panel.quantity}: {', '.join(ends)}{best}"
+    return f"{panel.title}: {', '.join(ends)}{best}"
 
 
-def draw(panel: Panel, num_steps: int) -> Any:
+def draw(panel: Panel, num_steps: int, height: int = HEIGHT) -> Any:
     """The chart."""
     low, high = domain(panel)
     wide = num_steps / (1 - _ROOM)
@@ -44,11 +45,12 @@ def draw(panel: Panel, num_steps: int) -> Any:
     y_axis = alt.Axis(tickCount=3, grid=False, minExtent=_LEFT, maxExtent=_LEFT, format=".4~g")
     y = alt.Y("y:Q", title=None, axis=y_axis).scale(domain=[low, high], nice=False, zero=False)
     layers = [layer for series in panel.series for layer in _series(series, x, y)]
-    layers.append(_names(panel, num_steps, x, y, (low, high)))
+    apart = _APART / (height - _AROUND)
+    layers.append(_names(panel, num_steps, apart, (low, high)).encode(x, y))
     if panel.best:
         layers.append(_best(panel.best, x, y))
-    title = alt.Title(panel.quantity, anchor="start", frame="group", fontSize=13, fontWeight=600, color=INK)
-    return alt.layer(*layers).properties(height=_HEIGHT, title=title).configure_view(strokeOpacity=0)
+    title = alt.Title(panel.title, anchor="start", frame="group", fontSize=13, fontWeight=600, color=INK)
+    return alt.layer(*layers).properties(height=height, title=title).configure_view(strokeOpacity=0)
 
 
 def _colour(series: str) -> str:
@@ -88,12 +90,12 @@ def _best(best: tuple[int, float], x: alt.X, y: alt.Y) -> Any:
     return ring.encode(x, y, tooltip=hover)
 
 
-def _names(panel: Panel, num_steps: int, x: alt.X, y: alt.Y, span: tuple[float, float]) -> Any:
+def _names(panel: Panel, num_steps: int, apart: float, span: tuple[float, float]) -> Any:
     """Each curve's name and last value, right of its end, moved apart where they crowd."""
     low, high = span
     ends = sorted(panel.series, key=lambda series: series.values[-1])
     heights = [min(max((series.values[-1] - low) / (high - low), 0.0), 1.0) for series in ends]
-    places = moved_apart(heights, _APART) if len(ends) > 1 else heights
+    places = moved_apart(heights, apart) if len(ends) > 1 else heights
     over = max([0.0, *(place - 1 for place in places[-1:])])
     rows = pd.DataFrame(
         {
@@ -102,8 +104,5 @@ def _names(panel: Panel, num_steps: int, x: alt.X, y: alt.Y, span: tuple[float, 
             "text": [f"{series.name} {number(series.values[-1])}" for series in ends],
         }
     )
-    return (
-        alt.Chart(rows)
-        .mark_text(align="left", baseline="middle", fontSize=12, color=INK)
-        .encode(x, y, text="text")
-    )
+    names = alt.Chart(rows).mark_text(align="left", baseline="middle", fontSize=12, color=INK)
+    return names.encode(text="text")

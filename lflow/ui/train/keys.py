@@ -24,7 +24,7 @@ DEVICE = Parameter(
     "device", "auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: the GPU, where one is"
 )
 FROM_THE_HUB = " (a download)"
-_IN_VIEW = ("num_steps", "batch_size")
+_IN_VIEW: dict[str, tuple[str, ...]] = {"training": ("num_steps", "batch_size"), "data": ()}
 _OF_THE_MODEL_IN_VIEW = 2
 _OF_PICTURES = ("size", "grey")
 
@@ -79,14 +79,15 @@ def fields(model: str, preset: str) -> tuple[Field, ...]:
         for parameter in shown:
             default = parameter.check(given.get(parameter.name, parameter.default))
             declared = replace(parameter, name=_key(model, preset, part, parameter.name), default=default)
-            found.append(Field(part, parameter.name, declared, _is_in_view(part, parameter.name, cls)))
+            in_view = parameter.name in _IN_VIEW.get(part, _first(cls, settings.get("model", {})))
+            found.append(Field(part, parameter.name, declared, in_view))
     return tuple(found)
 
 
-def _is_in_view(part: str, name: str, cls: type[Model]) -> bool:
-    if part == "model":
-        return name in [p.name for p in parameters(cls) if not p.advanced][:_OF_THE_MODEL_IN_VIEW]
-    return part == "training" and name in _IN_VIEW
+def _first(cls: type[Model], given: Mapping[str, Any]) -> list[str]:
+    """The parameters of a model that matter most: those that the preset sets, then in their order."""
+    names = [parameter.name for parameter in parameters(cls) if not parameter.advanced]
+    return sorted(names, key=lambda name: name not in given)[:_OF_THE_MODEL_IN_VIEW]
 
 
 def apply_to(source: str, field: Field) -> bool:

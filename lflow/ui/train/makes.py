@@ -40,12 +40,17 @@ def section(seen: Snapshot) -> None:
         return
     st.subheader("What it makes", anchor=False)
     count = POINTS if of_points(seen.config) else IMAGES
+    seed, asked = _what_to_make(seen, file)
+    made = _made_of(file, seed, count, asked)
+    if made is None:
+        return
     left, right = st.columns([1, 1.25], gap="large")
-    with right:
-        seed, asked = _what_to_make(seen, file)
-        _same(seen.folder.path.name, count, seed)
+    told = f"{count:,} samples with seed {seed}, {_which(file)}"
     with left:
-        _samples(seen, file, seed, count, asked)
+        flipbook.show_one(f"{file} {seed}", made, of_points(seen.config), told, f"{PREFIX}-samples")
+    with right:
+        st.markdown(f"{told}.")
+        _same(seen.folder.path.name, count, seed)
 
 
 def _what_to_make(seen: Snapshot, file: Path) -> tuple[int, bool]:
@@ -73,7 +78,7 @@ def _same(name: str, count: int, seed: int) -> None:
     st.code(f"lflow.load({f'{name}.safetensors'!r}).synthesize({count}, seed={seed})", language="python")
 
 
-def _samples(seen: Snapshot, file: Path, seed: int, count: int, asked: bool) -> None:
+def _made_of(file: Path, seed: int, count: int, asked: bool) -> Image.Image | None:
     """The picture, once it was asked for; of the checkpoint as it is now."""
     kept, key = _made(), f"{file} {file.stat().st_mtime_ns} {seed} {count}"
     if asked and key not in kept:
@@ -83,10 +88,7 @@ def _samples(seen: Snapshot, file: Path, seed: int, count: int, asked: bool) -> 
         except ValueError as error:
             st.error(sentence(error))
     made = kept.find(key)
-    if isinstance(made, Image.Image) and seen.config is not None:
-        told = f"{count:,} samples with seed {seed}, {_which(file)}"
-        flipbook.show_one(key, made, of_points(seen.config), told, f"{PREFIX}-samples")
-        st.caption(f"{told}.")
+    return made if isinstance(made, Image.Image) else None
 
 
 def _which(file: Path) -> str:

@@ -38,6 +38,11 @@ class Panel(NamedTuple):
     series: list[Series]
     best: Point | None
 
+    @property
+    def title(self) -> str:
+        """The quantity as people write it."""
+        return self.quantity.replace("_", " ")
+
 
 def panels(lines: Sequence[dict[str, Any]], best_metric: str | None = None) -> list[Panel]:
     """The quantities of a run: first the one that it is judged by, then losses, then all others.

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lflow import data
-from lflow.paths import assets_dir
 from lflow.training.config import Config
 from lflow.training.folder import RunFolder, Status, runs_folder, runs_in
+from lflow.ui.train.example import example
 
 EXAMPLE = "an example"
 UNREADABLE = "unreadable"
@@ -64,11 +64,6 @@ class Snapshot:
     def is_active(self) -> bool:
         """Whether a process trains it, or is about to."""
         return self.state in ("queued", "running")
-
-
-def example() -> RunFolder:
-    """The run that is shipped."""
-    return RunFolder(assets_dir() / "train" / "example")
 
 
 def find() -> Runs:

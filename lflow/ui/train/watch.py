@@ -117,10 +117,12 @@ def _picture(seen: Snapshot, curves: Sequence[Panel]) -> None:
         if pictures and seen.config is not None:
             flipbook.show(seen.name, pictures, of_points(seen.config), f"{PREFIX}-pictures")
         else:
-            st.info("The first picture of samples comes with the first checkpoint.")
+            st.caption(words.no_picture(seen))
     with right:
-        for place, panel in enumerate(curves[:_IN_VIEW]):
-            charts.show(panel, seen.status.num_steps, f"{PREFIX}-chart-{place}")
+        shown = curves[:_IN_VIEW]
+        for place, panel in enumerate(shown):
+            height = charts.HEIGHT * _IN_VIEW // len(shown)
+            charts.show(panel, seen.status.num_steps, f"{PREFIX}-chart-{place}", height)
         st.markdown(plain(words.learned(curves)))
     if curves[_IN_VIEW:]:
         _others(seen, curves[_IN_VIEW:])

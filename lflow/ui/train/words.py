@@ -76,7 +76,15 @@ def learned(panels: Sequence[Panel]) -> str:
     else:
         now = f"{number(last)} at step {of_validation.steps[-1]:,}"
         now += f"; its least was {number(best)}, at step {step:,}"
-    return f"On data that it has not seen, {judged.quantity} is {now}. The checkpoint of the least is kept."
+    return f"On data that it has not seen, {judged.title} is {now}. The checkpoint of the least is kept."
+
+
+def no_picture(seen: Snapshot) -> str:
+    """What stands where the picture of samples will be."""
+    first = "" if seen.config is None else f", at step {seen.config.training.sample_every:,}"
+    return (
+        f"Samples of the model appear here{first}." if seen.is_active else "There is no picture of samples."
+    )
 
 
 def about_machine(machine: Machine) -> str:
