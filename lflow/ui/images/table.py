@@ -35,7 +35,7 @@ def show(lanes: Sequence[Seen], known: Known) -> None:
         name: st.column_config.NumberColumn(name, format=form, help=help)
         for name, (form, help) in _COLUMNS.items()
     }
-    st.dataframe(frame, hide_index=True, column_config=settings)
+    st.dataframe(frame, hide_index=True, column_config=settings, placeholder="–")
 
 
 def _numbers(lane: Seen, known: Known) -> tuple[float | None, ...]:
