@@ -70,7 +70,7 @@ class Case(NamedTuple):
 def linear_case(prior: str, sigma: float = 0.5, **settings: Any) -> Case:
     """A learner with that prior, and its closed forms."""
     torch.manual_seed(3)
-    chosen = LatentFlow(prior=prior, latent_dim=LATENT, sigma=sigma, flow_width=8, **settings)
+    chosen = LatentFlow(prior=prior, latent_dim=LATENT, sigma=sigma, flow_width=8, flow_depth=2, **settings)
     learner = chosen.build((DIM,))
     layer = nn.Linear(LATENT, DIM)
     learner.generator = layer

@@ -303,7 +303,7 @@ def test_a_pointed_image_is_outlined_in_every_panel(
 ) -> None:
     lab = opened_images(page, scenes, "images=3")
     lab.pause("Home")
-    expect(reading(lab, 0)).to_have_text("Point at an image, or press p, to mark it in every panel.")
+    expect(reading(lab, 0)).to_have_text("Point at an image, or press p.")
     box = lab.player.locator("canvas.cloud").nth(1).bounding_box()
     assert box is not None
     # Ten images lie in rows of four: the seventh is the third of the second row.

@@ -20,7 +20,7 @@ const IMAGES = {
   pointed: pointedImage,
   inSight: () => true,
   mark: paintOutline,
-  hint: "Point at an image, or press p, to mark it in every panel.",
+  hint: "Point at an image, or press p.",
   reading: readingOfImage,
   longestReading: () => IMAGES.hint,
 };
@@ -86,8 +86,9 @@ function drawImages(panel, frame, blend, { overlay }) {
   context.imageSmoothingEnabled = false;
   for (let number = 0; number < count; number++) {
     const column = number % cells.columns, row = Math.floor(number / cells.columns);
+    const from = [column * width, row * height, width, height];
     const [x, y] = cornerOf(cells, room, number);
-    context.drawImage(atlas.canvas, column * width, row * height, width, height, x, view.top + y, cells.width, cells.height);
+    context.drawImage(atlas.canvas, ...from, x, view.top + y, cells.width, cells.height);
   }
 }
 
@@ -112,9 +113,11 @@ function fillImages(panel, frame) {
   const { pixels, data: { images: { values, shape } } } = panel;
   const [, count, height, width, channels = 1] = shape;
   let at = frame * count * height * width * channels;
-  eachPixel(panel, channels === 1
-    ? (place) => { pixels[place] = 0xff000000 | Math.imul(values[at++], 0x010101); }
-    : (place) => { pixels[place] = 0xff000000 | (values[at + 2] << 16) | (values[at + 1] << 8) | values[at]; at += 3; });
+  const green = channels === 3 ? 1 : 0, blue = 2 * green;
+  eachPixel(panel, (place) => {
+    pixels[place] = 0xff000000 | (values[at + blue] << 16) | (values[at + green] << 8) | values[at];
+    at += channels;
+  });
 }
 
 function fillRamp(panel, frame) {
@@ -127,21 +130,22 @@ function fillRamp(panel, frame) {
   });
 }
 
+// The image under a pointer; a gap belongs to the image before it.
 function pointedImage(player, { view, cells, room, data }, at) {
-  const x = at.across * view.width - room, y = (1 - at.up) * view.height - room;
-  const column = Math.floor(x / (cells.width + cells.gap)), row = Math.floor(y / (cells.height + cells.gap));
-  const inGap = x - column * (cells.width + cells.gap) > cells.width || y - row * (cells.height + cells.gap) > cells.height;
+  const column = Math.floor((at.across * view.width - room) / (cells.width + cells.gap));
+  const row = Math.floor(((1 - at.up) * view.height - room) / (cells.height + cells.gap));
   const number = row * cells.columns + column;
-  const there = x >= 0 && y >= 0 && column < cells.columns && number < data.images.shape[1];
-  return there && !inGap ? number : null;
+  const there = column >= 0 && row >= 0 && column < cells.columns && number < data.images.shape[1];
+  return there ? number : null;
 }
 
 function paintOutline({ hovered }, { overlay: context, cells, room, ratio, theme, colour }) {
   const [x, y] = cornerOf(cells, room, hovered.number);
   for (const [away, width, style] of [[1.5, 3, cssColour(theme.paper)], [2, 2, cssColour(colour)]]) {
+    const off = away * ratio;
     context.lineWidth = width * ratio;
     context.strokeStyle = style;
-    context.strokeRect(x - away * ratio, y - away * ratio, cells.width + 2 * away * ratio, cells.height + 2 * away * ratio);
+    context.strokeRect(x - off, y - off, cells.width + 2 * off, cells.height + 2 * off);
   }
 }
 
@@ -151,7 +155,8 @@ function readingOfImage({ hovered, shown }, { data, measured }) {
   const [, count, height, width] = data.overlay.shape;
   const start = (shown.frame * count + hovered.number) * height * width;
   const bytes = data.overlay.values.subarray(start, start + height * width);
-  const [least, most] = [Math.min(...bytes), Math.max(...bytes)].map((byte) => formatNumber(measuredBy(measured, byte), 2));
+  const ends = [Math.min(...bytes), Math.max(...bytes)];
+  const [least, most] = ends.map((byte) => formatNumber(measuredBy(measured, byte), 2));
   return `${name}: ${measured.label.toLowerCase()} ${least === most ? least : `${least} to ${most}`}.`;
 }
 

@@ -65,9 +65,9 @@ function reserveCaptions(panels) {
 
 function layoutMetrics({ charts, scene, theme, metricBox, clouds }, width, beside) {
   if (charts.length === 0) return;
-  const columns = beside
-    ? (width >= 600 && charts.length > 3 ? 2 : 1)
-    : Math.min(3, charts.length, Math.max(1, Math.floor(width / 270)));
+  const fitting = Math.min(3, charts.length, Math.max(1, Math.floor(width / 270)));
+  const below = fitting === 3 && charts.length === 4 ? 2 : fitting; // not three and one
+  const columns = beside ? (width >= 600 && charts.length > 3 ? 2 : 1) : below;
   const rows = Math.ceil(charts.length / columns);
   const chartWidth = Math.floor(Math.min(560, (width - 1.5 * GAP * (columns - 1)) / columns));
   metricBox.style.gridTemplateColumns = `repeat(${columns}, ${chartWidth}px)`;

@@ -59,9 +59,9 @@ class Annealing(Declared):
 
     name = "annealing"
 
-    num_temperatures: int = param(200, 1, 1_000_000, log=True, help="steps from β = 0 to β = 1")
+    num_temperatures: int = param(400, 1, 1_000_000, log=True, help="steps from β = 0 to β = 1")
     num_chains: int = param(8, 2, 100_000, log=True, help="chains for each data point")
-    sampler: str = param("hmc", choices=("hmc", "mala"), help="what moves the chains, with an accept step")
+    sampler: str = param("mala", choices=("mala", "hmc"), help="what moves the chains, with an accept step")
     num_leapfrog: int = param(5, 1, 200, help="of HMC: leapfrog steps in a trajectory")
     power: float = param(4.0, 1.0, 20.0, help="p of β_k = (k/K)^p: most steps are near the prior")
 
@@ -76,7 +76,7 @@ class Annealing(Declared):
         return samplers.get(self.sampler, **own)
 
 
-class Estimate(NamedTuple):
+class LogMean(NamedTuple):
     """log of a mean of weights, for each of n problems; float64.
 
     log_mean: (n,). standard_error: (n,) of it, by the delta method; too small where the effective sample size,
@@ -101,7 +101,7 @@ class Bounds(NamedTuple):
 @torch.no_grad()
 def log_likelihood(
     model: LatentModel, x: Tensor, annealing: Annealing | None = None, seed: int = 0
-) -> Estimate:
+) -> LogMean:
     """log p(x) of each x, (n, *shape), estimated from below on average.
 
     From the prior, whose density and draws are exact; from an energy prior's base, with the tilt annealed too,
@@ -116,7 +116,7 @@ def log_likelihood(
     parts = x.split(max(1, _MOST_ROWS // chosen.num_chains))
     found = [_estimate(partial(_posterior, model, part), chosen, draws) for part in parts]
     log_z = None if model.prior.normalised else log_normaliser(model.prior, chosen, x.device, seed)
-    return Estimate(
+    return LogMean(
         torch.cat([each.log_mean for each in found]) - (log_z.log_mean if log_z else 0.0),
         torch.cat([each.standard_error for each in found]),
         torch.cat([each.effective_sample_size for each in found]),
@@ -128,7 +128,7 @@ def log_likelihood(
 @torch.no_grad()
 def log_normaliser(
     prior: LatentPrior, annealing: Annealing | None = None, device: torch.device | str = "cpu", seed: int = 0
-) -> Estimate:
+) -> LogMean:
     """log Z = log E_base[e^{tilt}] of a prior, of shape (1,), from at least 2,000 chains."""
     chosen = annealing or Annealing()
     many = replace(chosen, num_chains=max(_NORMALISER_CHAINS, chosen.num_chains))
@@ -191,14 +191,14 @@ def _posterior(model: LatentModel, x: Tensor, copies: int) -> _Path:
     return _Path(model.prior, lambda z: model.prior.tilt(z) + model.log_likelihood(data, z), len(data))
 
 
-def _estimate(path_of: _PathOf, chosen: Annealing, draws: Draws) -> Estimate:
+def _estimate(path_of: _PathOf, chosen: Annealing, draws: Draws) -> LogMean:
     sizes, path = _adapted(path_of, chosen, draws), path_of(chosen.num_chains)
     weights, acceptance = _walk(path, path.draw(draws), chosen, sizes, draws)
     by_chain = weights.unflatten(0, (chosen.num_chains, -1))
     shares = by_chain.softmax(0)
     effective = 1 / shares.square().sum(0)
     variance = (chosen.num_chains / effective - 1) / (chosen.num_chains - 1)
-    return Estimate(_log_mean(by_chain), variance.clamp_min(0).sqrt(), effective, acceptance)
+    return LogMean(_log_mean(by_chain), variance.clamp_min(0).sqrt(), effective, acceptance)
 
 
 def _log_mean(weights: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class LatentFlow(Model):
         64, 1, 1024, log=True, help="of two hidden layers of an mlp; of conv an eighth of the first channels"
     )
     activation: str = param("silu", choices=tuple(ACTIVATIONS), advanced=True, help="of the generator")
-    num_couplings: int = param(5, 1, 64, help="of the flow")
+    flow_depth: int = param(5, 1, 64, help="couplings of the flow")
     flow_width: int = param(64, 1, 1024, log=True, advanced=True, help="of the flow's two hidden layers")
     energy_width: int = param(200, 1, 2048, log=True, advanced=True, help="of the EBM's two hidden layers")
     prior_step_size: float = param(
@@ -100,7 +100,7 @@ class LatentFlow(Model):
     def make_prior(self) -> Prior:
         """The prior of z."""
         if self.prior == "flow":
-            return FlowPrior(self.latent_dim, self.num_couplings, self.flow_width)
+            return FlowPrior(self.latent_dim, self.flow_depth, self.flow_width)
         if self.prior == "ebm":
             chain = PriorChain(self.prior_step_size, self.prior_num_steps)
             return EnergyPrior(self.latent_dim, self.energy_width, chain)

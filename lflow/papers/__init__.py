@@ -7,4 +7,5 @@ of them say, and the figure. To add one, write the module and name it here.
 PAPERS = {
     "dynamical-system": "lflow.papers.dynamical_system",
     "anila": "lflow.papers.anila",
+    "latent-flow": "lflow.papers.latent_flow",
 }

@@ -51,6 +51,10 @@ class Batches:
         """The global batch of a step."""
         return self._rows(self._indices(step))
 
+    def training(self) -> Tensor:
+        """All data points that training sees."""
+        return self._rows(self._training)
+
     def validation(self) -> Tensor:
         """The data points that training does not see."""
         return self._rows(self._validation)

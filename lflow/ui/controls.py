@@ -33,7 +33,7 @@ def remember_default(prefix: str, key: str, default: Any) -> None:
     st.session_state.setdefault(f"{prefix}-defaults", {})[key] = default
 
 
-def set_control(key: str, value: Any, in_address: str | None = None) -> None:
+def set_control(key: str, value: Any, in_address: str | list[str] | None = None) -> None:
     """Set a control from a callback, whether or not its widget has been drawn yet.
 
     in_address: what the URL holds, where that is not the value itself: a list's title.

@@ -174,7 +174,7 @@ def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
             "The accept step makes the law exact in the long run, at any h: h decides how long that is."
         )
     if sampler.name == "anila":
-        said.append(_anila(**sampler.config()))
+        said.append(of_anila(**sampler.config()))
     if sampler.name == "mirror":
         where = sampler.restricts_to or "the picture's box"
         said.append(f"The particles never leave {where}: the target is restricted to it.")
@@ -185,7 +185,8 @@ def _of_the_sampler(parts: Parts, temperature: float) -> list[str]:
     return said
 
 
-def _anila(variant: str, elementwise: bool, smooth: bool, **_: object) -> str:
+def of_anila(variant: str, elementwise: bool, smooth: bool, **_: object) -> str:
+    """What a variant of AniLA samples, by its configuration."""
     if variant == "paper" and elementwise:
         return (
             "The step of each coordinate depends on the place, and the term that would correct for it is "

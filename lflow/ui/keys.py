@@ -110,9 +110,11 @@ def _class_keys(registry: Registry[Any]) -> dict[str, Parameter]:
     }
 
 
-def titled(link: Mapping[str, str], known: Keys) -> dict[str, str]:
-    """A link's values as a page's lists show them: by title, also where the link gives the library's name."""
-    return {name: known[name].title(text) if name in known else text for name, text in link.items()}
+def in_address(parameter: Parameter, value: Any) -> str | list[str]:
+    """A value as an address holds it: of a list the title, of a list of several all of them."""
+    if isinstance(value, list):
+        return [parameter.title(each) for each in value]
+    return parameter.title(str(value))
 
 
 Link = Mapping[str, Sequence[str]]

@@ -17,6 +17,9 @@ from lflow.spec import Declared, Parameter, check_version, parameters
 from lflow.steps import registry as rule_registry
 from lflow.ui import drawing, keys, racing, single
 from lflow.ui.anila import keys as anila_keys
+from lflow.ui.images import keys as images_keys
+from lflow.ui.images import outcome as images_outcome
+from lflow.ui.images.keys import Asked as ImagesAsked
 from lflow.ui.keys import (
     DEFAULTS,
     DRAWING,
@@ -43,6 +46,8 @@ from lflow.ui.request import (
 )
 from lflow.ui.store import Store
 
+SEVERAL = "|"
+"""Between the entries of a list of several, which an address repeats."""
 Settled = Mapping[str, Any]
 """Values by key, in their own types; what is absent is at its default."""
 
@@ -76,19 +81,28 @@ def anila_request(settings: Mapping[str, Any]) -> Race:
     return anila_keys.clouds(values)
 
 
-REQUESTS: dict[str, Callable[[Mapping[str, Any]], Request | Race]] = {
+def images_request(settings: Mapping[str, Any]) -> ImagesAsked:
+    """The runs that the page Images shows at these settings."""
+    lanes = settings.get(images_keys.LANES.name)
+    others = {name: value for name, value in settings.items() if name != images_keys.LANES.name}
+    chosen = images_keys.FIRST if lanes is None else tuple(lanes.split(SEVERAL))
+    return images_keys.asked(settled(others, images_keys.known_keys()), chosen)
+
+
+REQUESTS: dict[str, Callable[[Mapping[str, Any]], Request | Race | ImagesAsked]] = {
     "lab": lab_request,
     "race": race_request,
     "anila": anila_request,
+    "images": images_request,
 }
 """How each page's prefix reads its part of an address."""
 
 
-PATHS = {"particle-lab": "lab", "race": "race", "anila": "anila"}
+PATHS = {"particle-lab": "lab", "race": "race", "anila": "anila", "images": "images"}
 """The prefix of the page at each path, for an address that sets nothing."""
 
 
-def request(address: str) -> Request | Race:
+def request(address: str) -> Request | Race | ImagesAsked:
     """The request of a whole address or of its query alone, by the prefix of its keys."""
     prefix, settings = _read(address)
     return REQUESTS[prefix](settings)
@@ -100,6 +114,8 @@ def outcome(address: str) -> Outcome:
     asked = REQUESTS[prefix](settings)
     if isinstance(asked, Race):
         return racing.outcome(asked, Store(16))
+    if isinstance(asked, ImagesAsked):
+        return images_outcome.outcome(asked, Store(16))
     return single.outcome(asked, settled(settings, keys.lab_keys()).get("flow", False))
 
 
@@ -114,7 +130,10 @@ def _read(address: str) -> tuple[str, dict[str, str]]:
     if len(found) != 1:
         known = ", ".join(f"{prefix}_" for prefix in REQUESTS)
         raise ValueError(f"this is not a link to a picture: its keys begin with one of {known}")
-    return found[0], keys.without(found[0], pairs)
+    own = keys.without(found[0], ((name, name) for name, _ in pairs))
+    return found[0], {
+        name: SEVERAL.join(value for each, value in pairs if each == whole) for name, whole in own.items()
+    }
 
 
 def settled(settings: Mapping[str, Any], known: Keys) -> dict[str, Any]:

@@ -16,6 +16,7 @@ OPENINGS = {
     "anila": "lflow.ui.anila.page",
     "lessons": "lflow.ui.lessons.page",
     "train": "lflow.ui.train.example",
+    "images": "lflow.ui.images.page",
 }
 
 

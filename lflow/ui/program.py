@@ -81,25 +81,41 @@ class LaneProgram(NamedTuple):
 def race_code(energy: str, settings: RaceSettings, lanes: Sequence[LaneProgram], name: str) -> str:
     """A program that computes the arrays of a race as `runs`, by label, and keeps them in a file."""
     start = start_code(settings)
+    run = {"num_chains": settings.num_chains, "temperature": settings.temperature, "seed": settings.seed}
+    each, shape = f"{settings.gradients:,} gradients a particle each", "(frames, particles, 2)"
+    return several_code(each, [*energy_code(energy), *start], lanes, run, bool(start), name, shape)
+
+
+def several_code(
+    each: str,
+    making: Sequence[str],
+    lanes: Sequence[LaneProgram],
+    run: Mapping[str, Any],
+    has_start: bool,
+    name: str,
+    shape: str,
+) -> str:
+    """A program of several runs as `runs`, by label, which it keeps in a file.
+
+    each: what every lane does, in words. making: lines that make the energy `U` and, where it has_start, the
+    positions `init`. run: arguments of all lanes. shape: of the positions of a run.
+    """
     lines = [
-        f"# Written by lflow {__version__}: {', '.join(lane.label for lane in lanes)}, "
-        f"{settings.gradients:,} gradients a particle each.",
+        f"# Written by lflow {__version__}: {', '.join(lane.label for lane in lanes)}, {each}.",
         "# With the same lflow and torch it gives the same positions, to the last bit.",
         *IMPORTS,
         "",
-        *energy_code(energy),
-        *start,
+        *making,
         "runs = {}",
     ]
     for lane in lanes:
-        run: dict[str, Any] = {"num_steps": lane.steps[-1], "num_chains": settings.num_chains}
-        run |= {"temperature": settings.temperature, "seed": settings.seed}
         names = {"record_every": _steps_code(lane.steps), "noise": f"lflow.Noise({lane.noise_seed})"}
-        names |= {"init": "init"} if start else {}
-        lines += simulate_code(f"runs[{lane.label!r}]", lane.sampler, lane.rule, run, names)
+        names |= {"init": "init"} if has_start else {}
+        settings = {"num_steps": lane.steps[-1], **run}
+        lines += simulate_code(f"runs[{lane.label!r}]", lane.sampler, lane.rule, settings, names)
     lines += [
         "",
-        "# Of each run: positions (frames, particles, 2), and of each frame its step and gradients.",
+        f"# Of each run: positions {shape}, and of each frame its step and gradients.",
         'kept = ("positions", "steps", "gradient_evaluations")',
         'arrays = {"labels": list(runs)}',
         "for number, r in enumerate(runs.values(), 1):",

@@ -17,6 +17,7 @@ PAGES = (
     ("convergence.py", "Convergence", "convergence"),
     ("anila.py", "AniLA", "anila"),
     ("lessons.py", "Lessons", "lessons"),
+    ("images.py", "Images", "images"),
     ("train.py", "Train", "train"),
 )
 

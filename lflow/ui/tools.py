@@ -114,9 +114,8 @@ class PageState:
 
     def _choose(self, values: Mapping[str, Any]) -> None:
         self._reset()
-        in_address = keys.titled({name: str(value) for name, value in values.items()}, self.known())
         for name, value in values.items():
-            set_control(self.key(name), value, in_address[name])
+            set_control(self.key(name), value, keys.in_address(self.known()[name], value))
 
     def _reset(self) -> None:
         st.query_params.pop(self.key("drawing"), None)  # the one value that no widget keeps

@@ -1,0 +1,1 @@
+"""The page Images: the model whose energy is sampled, its runs, its picture, its words."""
