@@ -13,7 +13,7 @@ from typing import Any
 from lflow.cli import Arguments, Parser, add_parameters, show, whole_file
 from lflow.spec import Parameter
 
-NUM = Parameter("num", 1000, 10, 1_000_000, help="samples in each of five batches, at most")
+NUM = Parameter("num", 1000, 20, 1_000_000, help="samples in each of five batches, at most")
 LIMIT = Parameter("limit", 0, 0, 100_000_000, help="data points of the test split, at most; 0 for all")
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from lflow.paths import assets_dir
 from lflow.training import checkpoint
 from lflow.training.folder import RunFolder
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model": "ebm",
     "preset": "rings",
     "training": {"log_every": 20},

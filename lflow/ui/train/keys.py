@@ -17,6 +17,7 @@ from lflow.models.base import Model
 from lflow.spec import Parameter, parameters
 from lflow.training.config import SEED, Config, DataChoice, Training, make_config
 from lflow.ui.keys import HIDE, VERSION
+from lflow.ui.train.example import CONFIG
 
 PREFIX = "train"
 RUN = Parameter("run", "", high=400, help="the run that is shown, by its name in the folder of runs")
@@ -43,7 +44,7 @@ class Field(NamedTuple):
 def model() -> Parameter:
     """The list of models."""
     titles = tuple(models.get_class(name).title for name in models.names())
-    return Parameter("model", models.names()[0], choices=models.names(), titles=titles)
+    return Parameter("model", CONFIG["model"], choices=models.names(), titles=titles)
 
 
 @cache
