@@ -81,7 +81,7 @@ def test_initialise_sets_the_norms_from_data() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 4, 4), (1, 3, 3), (3, 3, 3)])
 def test_any_shape(shape: tuple[int, int, int]) -> None:
-    dequantise = VariationalDequantisation(shape, 256, DESIGN)
+    dequantise = VariationalDequantisation(shape, 256, CouplingDesign(width=4))
     x = quantise(torch.rand(2, *shape) * 2 - 1, 256)
     between, log_q = dequantise(x, torch.randn(x.shape))
     torch.testing.assert_close(quantise(between, 256), x)

@@ -7,6 +7,7 @@ import torch
 import zuko
 from torch import Tensor, nn
 
+import lflow
 from lflow.energies import value_and_grad
 from lflow.nets.flows import CouplingDesign, Flow, Glow, RealNVP, VariationalDequantisation, lflow_prior
 from lflow.nets.flows.actnorm import ActNorm
@@ -272,7 +273,7 @@ def test_couplings_take_turns() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: RealNVP(1), "at least 2 dimensions"),
+        (lambda: lflow.nets.flows.RealNVP(1), "at least 2 dimensions"),
         (lambda: RealNVP(2, coupling="spline"), "affine, sigmoid or mixture"),
         (lambda: RealNVP(2, activation="swish"), "silu"),
         (lambda: Glow((1, 1, 1)), "two numbers or more"),

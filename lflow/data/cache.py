@@ -47,17 +47,42 @@ def folder() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "lflow"
 
 
+def place(name: str, key: object) -> Path:
+    """The file of what is made from a key: what JSON can hold, and what tells it from everything else."""
+    digest = hashlib.sha256(json.dumps([_VERSION, name, key]).encode()).hexdigest()[:20]
+    return folder() / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[-60:]}-{digest}.safetensors"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside the path, which takes its place when it is whole. OSError says what to do."""
+    part = path.with_name(f"{path.stem}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno is None:  # a source's own, which says what it is
+            raise
+        raise OSError(
+            f"{path.parent} cannot be written ({error.strerror}): name another folder in LFLOW_CACHE"
+        ) from None
+
+
 def kept(name: str, key: object, decode: Callable[[], Rows], progress: Progress | None) -> DataSet:
     """The data set of a key: from its file, or decoded now and kept.
 
-    key: what JSON can hold and what tells this data set from every other: its source and how it is made.
     progress is called with (pictures done, pictures in all). OSError where the file cannot be written.
     """
-    digest = hashlib.sha256(json.dumps([_VERSION, name, key]).encode()).hexdigest()[:20]
-    path = folder() / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[-60:]}-{digest}.safetensors"
+    path = place(name, key)
     found = _read(path, name)
     if found is None:
-        _write(path, decode(), progress or (lambda done, total: None))
+        rows = decode()
+        with replacing(path) as part, part.open("wb") as file:
+            _write_rows(file, rows, progress or (lambda done, total: None))
         found = _read(path, name)
     if found is None:
         raise OSError(f"{path} cannot be read back after it was written")
@@ -76,31 +101,6 @@ def _read(path: Path, name: str) -> DataSet | None:
     except (SafetensorError, KeyError, TypeError, ValueError):
         return None
     return DataSet(name, values, labels, 256, tuple(label_names))
-
-
-def _write(path: Path, rows: Rows, progress: Progress) -> None:
-    part = path.with_name(f"{path.stem}.{os.getpid()}-{threading.get_ident()}.part")
-    with _saying_where(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                _write_rows(file, rows, progress)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _saying_where(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:  # a source's own, which says what it is
-            raise
-        raise OSError(
-            f"decoded pictures cannot be kept in {folder} ({error.strerror}): "
-            "name another folder in LFLOW_CACHE"
-        ) from None
 
 
 def _write_rows(file: BinaryIO, rows: Rows, progress: Progress) -> None:

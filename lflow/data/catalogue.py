@@ -151,7 +151,12 @@ def _from_path(path: Path, split: str, look: Look, progress: Progress | None) ->
     else:
         raise ValueError(f"{path} is neither a folder of pictures nor a parquet file")
     data = cache.kept(path.name or "folder", [_identity(files), look.size, look.grey], decode, progress)
-    return data if own_splits else data.take(torch.from_numpy(split_rows(data.labels.numpy(), split)))
+    if own_splits:
+        return data
+    rows = split_rows(data.labels.numpy(), split)
+    if len(rows) == 0:
+        raise ValueError(f"{path} has too few pictures of each label to keep a fifth for testing")
+    return data.take(torch.from_numpy(rows))
 
 
 def _identity(files: list[Path]) -> list[object]:

@@ -56,7 +56,7 @@ class DataSet:
         if isinstance(indices, slice):
             chosen = self.values[indices].clone()
         else:  # several times faster than indexing
-            chosen = self.values.index_select(0, torch.as_tensor(indices))
+            chosen = self.values.index_select(0, torch.as_tensor(indices, device="cpu"))
         chosen = chosen.to(device)  # bytes travel: a quarter of what floats would be
         return chosen if self.levels is None else chosen.float().mul_(2 / (self.levels - 1)).sub_(1)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # What the hub itself allows, and nothing that could be a path.
-_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _PARQUET_BRANCH = "refs/convert/parquet"  # where the hub keeps its own conversion of other formats
 _SHARD = r"(-\d{5}-of-(?P<shards>\d{5})[^/]*|/\d+)?\.parquet"
 

@@ -90,15 +90,17 @@ def _labels(
     column = next((name for name in _LABEL_COLUMNS if _is_label(schema, name)), None)
     if column is None:
         return np.zeros(sum(table.metadata.num_rows for table in opened), dtype=np.int64), ()
+    counted = pa.types.is_integer(schema.field(column).type)
     values: list[Any] = []
     for file, table in zip(files, opened, strict=True):
         try:
-            values += table.read(columns=[column]).column(column).to_pylist()
+            cells = table.read(columns=[column]).column(column).cast(pa.int64() if counted else pa.string())
         except (pa.ArrowException, OSError, KeyError) as error:
             raise _unreadable(file, error) from None
-        if None in values:
+        if cells.null_count:
             raise ValueError(f"{file} has a row without a label in its column {column!r}")
-    if pa.types.is_integer(schema.field(column).type):
+        values += cells.to_pylist()
+    if counted:
         return np.array(values, dtype=np.int64), _class_names(schema, column)
     words, numbers = np.unique(values, return_inverse=True)
     return numbers.astype(np.int64), tuple(words.tolist())

@@ -17,6 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 Bytes = NDArray[np.uint8]
 
+# Of what Pillow reads, formats that are pictures only: others start programs, such as Ghostscript.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _GREY_MODES = ("1", "L", "LA", "La")
 
 
@@ -31,14 +33,14 @@ class Look:
 def decode(content: bytes, look: Look, name: str) -> Bytes:
     """The picture in an encoded file, (c, h, w). ValueError, naming it, where it is none or too large."""
     try:
-        with _without_bombs(), Image.open(io.BytesIO(content)) as image:
+        with _without_bombs(), Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             return render(ImageOps.exif_transpose(image), look)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not a picture that can be read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ValueError(f"{name} has too many pixels to read") from None
-    except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises within a damaged file
-        raise ValueError(f"{name} is damaged: {error}") from None
+    except (OSError, SyntaxError, EOFError, ValueError) as error:  # what Pillow raises within a damaged file
+        raise ValueError(f"{name} is damaged: {str(error).splitlines()[0]}") from None
 
 
 @contextmanager

@@ -1,8 +1,18 @@
 """The nets that models are made of: energies, generators, encoders, classifiers, and normalizing flows."""
 
+from lflow.nets import flows
 from lflow.nets.blocks import ACTIVATIONS
 from lflow.nets.encoders import Classifier, classifier, encoder
 from lflow.nets.energies import EnergyNet, energy_net
 from lflow.nets.generators import generator
 
-__all__ = ["ACTIVATIONS", "Classifier", "EnergyNet", "classifier", "encoder", "energy_net", "generator"]
+__all__ = [
+    "ACTIVATIONS",
+    "Classifier",
+    "EnergyNet",
+    "classifier",
+    "encoder",
+    "energy_net",
+    "flows",
+    "generator",
+]

@@ -7,6 +7,7 @@ log P(x) ≥ E[log p(x') - log q(x' | x)].
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import ClassVar
 
@@ -46,8 +47,8 @@ class UniformDequantisation(nn.Module):
 class VariationalDequantisation(nn.Module):
     """x' in its cell as a flow says that has seen x: Flow++'s dequantisation.
 
-    The place within the cell is sigmoid(u), where u is a conditional flow's image of normal numbers. Gated
-    nets, four steps, as published; the other options are those of `CouplingDesign`.
+    The place within the cell is sigmoid(u), where u is a conditional flow's image of normal numbers. Four
+    steps with gated nets, as published; all else is as the design says.
     """
 
     noise: ClassVar[str] = "normal"
@@ -61,7 +62,8 @@ class VariationalDequantisation(nn.Module):
             nn.Conv2d(channels, CONTEXT_CHANNELS, 3, padding=1),
             *[GatedConv(CONTEXT_CHANNELS, design.dropout) for _ in range(3)],
         )
-        self.flow = Chain(design.steps(channels, NUM_STEPS, CONTEXT_CHANNELS))
+        gated = dataclasses.replace(design, net="gated")
+        self.flow = Chain(gated.steps(channels, NUM_STEPS, CONTEXT_CHANNELS))
 
     def initialise(self, x: Tensor, noise: Tensor) -> None:
         """Set the activation normalisations."""

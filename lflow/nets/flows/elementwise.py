@@ -14,11 +14,11 @@ from lflow.nets.flows.bijection import Mapped
 
 
 class Elementwise(Protocol):
-    """x -> z and log dz/dx, both of the shape of x; `parameters` has `num_parameters` of them in dim 2."""
+    """x -> z and log dz/dx, each (n, channels, ...); parameters: (n, channels, k, ...), k of them each."""
 
     @property
     def start(self) -> tuple[float, ...]:
-        """The parameters of a number before anything is learned; as many as a number needs."""
+        """The k parameters before anything is learned."""
 
     def to_latent(self, x: Tensor, parameters: Tensor) -> Mapped: ...
 

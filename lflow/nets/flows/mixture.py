@@ -5,6 +5,8 @@ Reference: Ho et al., Flow++ (2019), section 3.2.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,8 +14,7 @@ from torch import Tensor
 from lflow.nets.flows.bijection import Mapped
 from lflow.nets.flows.elementwise import soft_clip
 
-SMALLEST_LOG_SCALE = 7.0
-_BISECTIONS = {torch.float32: 48, torch.float64: 80}
+LARGEST_LOG_SCALE = 7.0
 
 
 class MixtureOfLogistics:
@@ -44,7 +45,7 @@ class MixtureOfLogistics:
     def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor, _Mixture]:
         sizes = (1, 1, *[self.num_components] * 3)
         shift, raw, weights, means, log_scales = parameters.split(sizes, dim=2)
-        mixture = _Mixture(weights, means, soft_clip(log_scales, SMALLEST_LOG_SCALE))
+        mixture = _Mixture(weights, means, soft_clip(log_scales, LARGEST_LOG_SCALE))
         return shift.squeeze(2), soft_clip(raw, self.bound).squeeze(2), mixture
 
 
@@ -85,7 +86,8 @@ class _Mixture:
         # Where every component has passed the odds, the mixture has, and where none has, it has not.
         of_each = self.means + log_odds.unsqueeze(2) * self.log_scales.exp()
         low, high = of_each.amin(2), of_each.amax(2)
-        for _ in range(_BISECTIONS[log_odds.dtype]):
+        digits = round(-math.log2(torch.finfo(log_odds.dtype).eps))
+        for _ in range(digits + 25):  # from a bracket some 2²⁵ wide to the last binary digit
             middle = (low + high) / 2
             too_low = self.log_odds(middle) < log_odds
             low, high = torch.where(too_low, middle, low), torch.where(too_low, high, middle)
