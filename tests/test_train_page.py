@@ -343,6 +343,20 @@ def test_starts_a_run_of_what_is_chosen(folder: Path, started: list[list[str]]) 
     assert (folder / "toy-rings-two_moons-2" / "config.json").is_file()
 
 
+@pytest.mark.parametrize("model", lflow.models.names())
+def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) -> None:
+    app = opened(model=model)
+    assert not app.error
+    chosen = keys.preset(model)
+    fields = keys.fields(model, chosen.default if chosen else "")
+    kinds = (app.number_input, app.selectbox, app.toggle, app.text_input)
+    drawn = {each.key for kind in kinds for each in kind}
+    source = keys.source(model, chosen.default if chosen else "").default
+    wanted = {f"train_{field.parameter.name}" for field in fields if keys.apply_to(source, field)}
+    assert wanted <= drawn
+    assert sum(field.in_view for field in fields) == 4
+
+
 def test_a_name_in_the_address_is_only_compared(run: RunFolder, folder: Path) -> None:
     for name in ("../../etc", "/etc", "![picture](http://example.org/a.png)", "toy-rings/../toy-rings"):
         app = opened(run=name)

@@ -14,9 +14,9 @@ from lflow.training import checkpoint
 from lflow.training.folder import RunFolder
 
 CONFIG = {
-    "model": "flow",
+    "model": "ebm",
     "preset": "rings",
-    "training": {"validate_every": 100, "sample_every": 200, "log_every": 20},
+    "training": {"log_every": 20},
 }
 
 
@@ -30,10 +30,10 @@ def build() -> None:
     from lflow import train
 
     shipped = example()
-    shutil.rmtree(shipped.path, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "example")
         train(CONFIG, run.path, device="cpu")
+        shutil.rmtree(shipped.path, ignore_errors=True)
         shipped.create(run.config())
         for picture in run.pictures():
             shutil.copy(picture, shipped.samples)

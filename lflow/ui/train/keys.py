@@ -50,7 +50,10 @@ def model() -> Parameter:
 def preset(model: str) -> Parameter | None:
     """The list of a model's presets; None where it has none."""
     names = tuple(models.get_class(model).presets)
-    return Parameter(f"{model}_preset", names[0], choices=names, help=_ABOUT_PRESETS) if names else None
+    titles = tuple(name.replace("_", " ") for name in names)
+    if not names:
+        return None
+    return Parameter(f"{model}_preset", names[0], choices=names, titles=titles, help=_ABOUT_PRESETS)
 
 
 _ABOUT_PRESETS = "settings of the model for a data set: where its parameters begin"
