@@ -1,4 +1,4 @@
-"""The page Train in a real browser: start, watch, stop, resume and finish a run; and all that may befall one."""
+"""The page Train in a real browser: a run is started, watched, stopped, resumed; and what may befall one."""
 
 import contextlib
 import os
@@ -145,7 +145,7 @@ def test_a_short_run_is_done_is_trained_longer_and_shows_what_it_makes(
     expect(page.get_by_text("80 steps in")).to_be_visible(timeout=SLOW)
     expect(badge(page)).to_have_text("done")
     opened.press("Show what it makes")
-    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(timeout=SLOW)
     with page.expect_download() as download:
         page.get_by_role("button", name="Checkpoint").click()
     assert download.value.suggested_filename == "short.safetensors"

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import lflow
@@ -435,11 +434,12 @@ def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
     app.number_input(key="train-samples-seed").set_value(3).run()
     app.button(key="train-make").click().run()
     assert not app.exception
-    assert "1,600 samples with seed 3, the best checkpoint" in said(app)
+    step = checkpoint.read(run.best).step
+    assert f"1,600 samples with seed 3, of the best checkpoint, at step {step}" in said(app)
     made = makes._made().find(next(key for key in makes._made()._values if key.endswith(" 3 1600")))
-    assert isinstance(made, Image.Image)
+    assert isinstance(made, makes.Made)
     expected = picture(lflow.load(run.path).synthesize(1600, 3))
-    assert made.tobytes() == expected.tobytes()
+    assert made.image.tobytes() == expected.tobytes()
     weights = run.path.parent / "taken.safetensors"
     weights.write_bytes(makes._weights(checkpoint.find(run.path)))
     assert not checkpoint.read(weights).group("optimiser")
@@ -460,3 +460,24 @@ def test_hidden_controls_are_not_drawn(run: RunFolder) -> None:
     app = opened(hide="start,model")
     assert "Start a run" not in [button.label for button in app.button]
     assert not [box for box in app.selectbox if box.label == "Model"]
+
+
+def test_what_was_measured_is_shown(run: RunFolder) -> None:
+    assert "How good it is" not in [each.label for each in opened().expander]
+    score = {"name": "1-NN accuracy", "value": 0.6, "error": 0.01, "unit": "share", "about": "a share"}
+    found = {
+        "step": 40,
+        "scores": [{**score, "beside": {"real": 0.5}}, {**score, "value": None, "beside": {}}],
+    }
+    run.evaluation_file.write_text(json.dumps(found))
+    app = opened()
+    assert not app.exception
+    table = app.table[0].value
+    assert list(table.index) == ["1\\-NN accuracy"] * 2
+    assert table.iloc[0].tolist() == ["0.6 ± 0.01 share", "real 0.5", "a share"]
+    assert table.iloc[1, 0].startswith("not finite")
+    for wrong in ("{half", "[]", '{"step": 1, "scores": [1]}', '{"step": "x", "scores": []}'):
+        run.evaluation_file.write_text(wrong)
+        app = opened()
+        assert not app.exception
+        assert "is not what" in app.warning[0].value

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lflow import cli
 from lflow.paths import assets_dir
 from lflow.training import checkpoint
 from lflow.training.folder import RunFolder
@@ -27,7 +28,7 @@ def example() -> RunFolder:
 
 
 def build() -> None:
-    """Train it and write what the page shows of it: no optimiser, no paths, no process."""
+    """Train and evaluate it, and write what the page shows of it: no optimiser, no paths, no process."""
     from lflow import train
 
     shipped = example()
@@ -43,3 +44,4 @@ def build() -> None:
         status = run.status()
         kept = {name: status.facts[name] for name in ("device", "seconds", "best", "best_metric")}
         shipped.write_status(status.state, status.step, status.num_steps, **kept)
+    cli.main(["evaluate", str(shipped.path)])

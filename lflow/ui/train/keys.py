@@ -6,6 +6,7 @@ out is the preset's, whatever was chosen before. Keys are without the page's pre
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -142,6 +143,6 @@ def command(config: Config, run_dir: str) -> str:
     for part in ("data", "model", "training"):
         for name, value in config.as_json()[part].items():
             if value != plain[part][name]:
-                words.append(f"--{part}-param {name}={value}")
+                words.append(f"--{part}-param {shlex.quote(f'{name}={value}')}")
     words += [f"--seed {config.seed}"] if config.seed else []
-    return " ".join([*words, f"--run-dir {run_dir}"])
+    return " ".join([*words, f"--run-dir {shlex.quote(run_dir)}"])
