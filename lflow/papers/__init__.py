@@ -7,5 +7,6 @@ of them say, and the figure. To add one, write the module and name it here.
 PAPERS = {
     "dynamical-system": "lflow.papers.dynamical_system",
     "anila": "lflow.papers.anila",
+    "coopflow": "lflow.papers.coopflow",
     "latent-flow": "lflow.papers.latent_flow",
 }
