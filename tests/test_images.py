@@ -361,6 +361,16 @@ def test_no_sampler_is_refused_in_a_sentence() -> None:
     assert "Choose one to 4 samplers, not 0" in app.error[0].value
 
 
+def test_a_step_much_larger_than_in_training_can_be_taken_back() -> None:
+    step = trained().learner.settings.step_size
+    app, text = opened(h=str(20 * step), num_images="4", lanes="SGLD (ULA)")
+    assert "20 times as large as in training" in text
+    (back,) = [button for button in app.button if button.label.startswith("Take the step size of training")]
+    back.click().run()
+    assert app.session_state["images_h"] == step
+    assert not [button for button in app.button if button.label.startswith("Take the step size")]
+
+
 def test_too_large_a_run_is_trimmed() -> None:
     app, _ = opened(steps="10000", num_images="144")
     (trim,) = [button for button in app.button if "instead" in button.label]

@@ -100,6 +100,11 @@ class Asked(NamedTuple):
         return trained().learner.settings.step_size
 
     @property
+    def is_large_step(self) -> bool:
+        """Whether the step is so much larger than in training that its own error may lead a chain away."""
+        return self.h > 2 * self.h_as_trained
+
+    @property
     def key(self) -> str:
         """Names the runs: the same request gives the same arrays."""
         return json.dumps([CONFIG_VERSION, *self])

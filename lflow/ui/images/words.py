@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 def seen(asked: Asked, track: Track, published: Track | None = None) -> Seen:
     """The numbers of a lane's end that the words need. published: the lane of the published step."""
     result, as_trained, shrunk, apart = track.result, None, None, None
-    if asked.steps >= _BEYOND * asked.steps_as_trained and asked.h <= _BEYOND * asked.h_as_trained:
+    if asked.steps >= _BEYOND * asked.steps_as_trained and not asked.is_large_step:
         as_trained = float(track.away[int((result.steps >= asked.steps_as_trained).int().argmax())])
     if track.scaling is not None:
         first, last = (float((track.scaling[frame] < 1).float().mean()) for frame in (0, -1))
@@ -79,7 +79,7 @@ def under(asked: Asked, lanes: Sequence[Seen], known: Known) -> list[str]:
         f"{asked.num_images:,} images, {_counted(asked.steps)} each, {_BEGIN[asked.start]}{noise}: h = "
         f"{asked.h:g}, T = {asked.temperature:g}."
     ]
-    if asked.h > _BEYOND * asked.h_as_trained:
+    if asked.is_large_step:
         said.append(f"The step is {number(asked.h / asked.h_as_trained)} times as large as in training.")
     lost = [f"{each.title} lost {each.lost:,} images" for each in lanes if each.lost]
     if lost:
