@@ -144,13 +144,13 @@ class EBMLearner(Learner):
 
     def __init__(self, settings: EBM, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
-        self.net = energy_net(self.shape, settings.net, settings.widths(), settings.activation)
-        self.sampler, self.rule = settings.chain_sampler(), settings.chain_rule()
         kept = settings.num_kept if settings.start == "persistent" else 0
         if kept * math.prod(self.shape) > _MOST_NUMBERS:
             raise ValueError(
                 f"{kept:,} chains of the shape {self.shape} are too many to keep: lower num_kept"
             )
+        self.net = energy_net(self.shape, settings.net, settings.widths(), settings.activation)
+        self.sampler, self.rule = settings.chain_sampler(), settings.chain_rule()
         self.register_buffer("chains", torch.zeros(kept, *self.shape))
         self.chains: Tensor
 
