@@ -186,7 +186,7 @@ class EBMLearner(Learner):
 
     def chain(self, x: Tensor, draws: Draws, num_steps: int | None = None) -> ShortRun:
         """The chain of training from x; the parameters learn nothing from it."""
-        count = num_steps or self.settings.chain_steps
+        count = self.settings.chain_steps if num_steps is None else num_steps
         with frozen(self.net):
             return short_run(
                 self.energy, x.detach(), self.sampler, self.rule, count, draws, self.settings.temperature
@@ -245,7 +245,8 @@ class EBMLearner(Learner):
 
     def _first(self, n: int, draws: Draws) -> Tensor:
         if self.settings.start == "persistent":
-            return self.chains[draws.integers(len(self.chains), (n,))]
+            order = draws.uniform((len(self.chains),)).argsort()
+            return self.chains[order[torch.arange(n, device=self.device) % len(order)]]
         return self.noise(n, draws)
 
 
