@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -353,7 +354,7 @@ def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) ->
     source = keys.source(model, chosen.default if chosen else "").default
     wanted = {f"train_{field.parameter.name}" for field in fields if keys.apply_to(source, field)}
     assert wanted <= drawn
-    assert sum(field.in_view for field in fields) == 4
+    assert 3 <= sum(field.in_view for field in fields) <= 4
 
 
 def test_a_name_in_the_address_is_only_compared(run: RunFolder, folder: Path) -> None:
