@@ -97,9 +97,13 @@ def new_file(out: Path, force: bool) -> Path:
 def whole_file(out: Path) -> Iterator[BinaryIO]:
     """A file to write that takes its place when it is whole: an interrupted run leaves no broken one."""
     part = out.with_name(out.name + ".part")
-    with part.open("wb") as file:
-        yield file
-    part.replace(out)
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(out)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def progress(wanted: bool, unit: str = "steps") -> Callable[[int, int], None] | None:

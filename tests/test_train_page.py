@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -12,7 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import lflow
@@ -343,6 +343,20 @@ def test_starts_a_run_of_what_is_chosen(folder: Path, started: list[list[str]]) 
     assert (folder / "toy-rings-two_moons-2" / "config.json").is_file()
 
 
+@pytest.mark.parametrize("model", lflow.models.names())
+def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) -> None:
+    app = opened(model=model)
+    assert not app.error
+    chosen = keys.preset(model)
+    fields = keys.fields(model, chosen.default if chosen else "")
+    kinds = (app.number_input, app.selectbox, app.toggle, app.text_input)
+    drawn = {each.key for kind in kinds for each in kind}
+    source = keys.source(model, chosen.default if chosen else "").default
+    wanted = {f"train_{field.parameter.name}" for field in fields if keys.apply_to(source, field)}
+    assert wanted <= drawn
+    assert 3 <= sum(field.in_view for field in fields) <= 4
+
+
 def test_a_name_in_the_address_is_only_compared(run: RunFolder, folder: Path) -> None:
     for name in ("../../etc", "/etc", "![picture](http://example.org/a.png)", "toy-rings/../toy-rings"):
         app = opened(run=name)
@@ -421,11 +435,12 @@ def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
     app.number_input(key="train-samples-seed").set_value(3).run()
     app.button(key="train-make").click().run()
     assert not app.exception
-    assert "1,600 samples with seed 3, the best checkpoint" in said(app)
+    step = checkpoint.read(run.best).step
+    assert f"1,600 samples with seed 3, of the best checkpoint, at step {step}" in said(app)
     made = makes._made().find(next(key for key in makes._made()._values if key.endswith(" 3 1600")))
-    assert isinstance(made, Image.Image)
+    assert isinstance(made, makes.Made)
     expected = picture(lflow.load(run.path).synthesize(1600, 3))
-    assert made.tobytes() == expected.tobytes()
+    assert made.image.tobytes() == expected.tobytes()
     weights = run.path.parent / "taken.safetensors"
     weights.write_bytes(makes._weights(checkpoint.find(run.path)))
     assert not checkpoint.read(weights).group("optimiser")
@@ -446,3 +461,24 @@ def test_hidden_controls_are_not_drawn(run: RunFolder) -> None:
     app = opened(hide="start,model")
     assert "Start a run" not in [button.label for button in app.button]
     assert not [box for box in app.selectbox if box.label == "Model"]
+
+
+def test_what_was_measured_is_shown(run: RunFolder) -> None:
+    assert "How good it is" not in [each.label for each in opened().expander]
+    score = {"name": "1-NN accuracy", "value": 0.6, "error": 0.01, "unit": "share", "about": "a share"}
+    found = {
+        "step": 40,
+        "scores": [{**score, "beside": {"real": 0.5}}, {**score, "value": None, "beside": {}}],
+    }
+    run.evaluation_file.write_text(json.dumps(found))
+    app = opened()
+    assert not app.exception
+    table = app.table[0].value
+    assert list(table.index) == ["1\\-NN accuracy"] * 2
+    assert table.iloc[0].tolist() == ["0.6 ± 0.01 share", "real 0.5", "a share"]
+    assert table.iloc[1, 0].startswith("not finite")
+    for wrong in ("{half", "[]", '{"step": 1, "scores": [1]}', '{"step": "x", "scores": []}'):
+        run.evaluation_file.write_text(wrong)
+        app = opened()
+        assert not app.exception
+        assert "is not what" in app.warning[0].value

@@ -70,7 +70,9 @@ class CoopFlow(FlowSettings):
     presets = PRESETS
 
     noise: str = param(
-        "paper", choices=("paper", "as_coded"), help="paper: a Langevin chain; as_coded: descent without noise"
+        "paper",
+        choices=("paper", "as_coded"),
+        help="paper: a Langevin chain; as_coded: descent without noise",
     )
     chain_steps: int = param(30, 0, 10_000, shown=(0, 200), unit="steps", help="T, of the chain")
     step_size: float = param(0.02, 1e-8, 100.0, log=True, help="h of the chain: δ²/2 in the paper's terms")
@@ -88,7 +90,12 @@ class CoopFlow(FlowSettings):
     net: str = param("mlp", choices=("mlp", "conv", "residual"), help="the network of U")
     width: int = param(64, 1, 1024, log=True, help="of two hidden layers of an mlp; else the first channels")
     energy_scale: float = param(
-        1.0, 1e-3, 1e6, log=True, advanced=True, help="U is the network's output times this: small h asks for it"
+        1.0,
+        1e-3,
+        1e6,
+        log=True,
+        advanced=True,
+        help="U is the network's output times this: small h asks for it",
     )
     energy_rate: float = param(1e-3, 1e-7, 1.0, log=True, help="learning rate of U, by Adam")
     momentum: float = param(0.0, 0.0, 0.999, advanced=True, help="β₁ of U's Adam")

@@ -1,6 +1,6 @@
 """Settings of CoopFlow for data sets: small ones for minutes on a CPU, and those of its paper and its code.
 
-Of the paper's data sets the authors mirror images at random while they train; here they are taken as they are.
+The authors mirror images at random while they train; here images are taken as they are.
 """
 
 from __future__ import annotations
@@ -33,29 +33,31 @@ _OFTEN = {"batch_size": 200, "log_every": 20, "validate_every": 250, "sample_eve
 
 
 def _points(data: str, about: str, step_size: float, num_steps: int = 2000, **model: Any) -> Preset:
-    return Preset(data, about, {"step_size": step_size, **model}, {**_OFTEN, "num_steps": num_steps})
+    settings = {"step_size": step_size, "energy_rate": 3e-3, "flow_rate": 5e-4, "flow_clip": 1.0}
+    return Preset(data, about, {**settings, **model}, {**_OFTEN, "num_steps": num_steps})
 
 
 def _grey(data: str, about: str, num_steps: int, **model: Any) -> Preset:
-    settings = {"net": "conv", "width": 32, "flow_depth": 4, "step_size": 0.03**2 / 2, "flow_clip": 1.0}
+    settings = {"net": "mlp", "width": 256, "energy_scale": 1000.0, "step_size": 0.03**2 / 2}
+    settings |= {"flow_levels": 2, "flow_depth": 3, "flow_width": 48, "flow_clip": 1.0}
     return Preset(data, about, {**settings, **model}, {**_OFTEN, "num_steps": num_steps, "batch_size": 100})
 
 
-def _large(data: str, about: str, num_steps: int, options: dict[str, Any], **model: Any) -> Preset:
+def _large(data: str, about: str, num_steps: int, size: int = 0, **model: Any) -> Preset:
     training = {"num_steps": num_steps, "batch_size": 28, "warmup": 200, "log_every": 50}
     training |= {"validate_every": 2500, "sample_every": 2500, "checkpoint_every": 2500}
-    return Preset(data, about, {**_LARGE, **model}, training, options)
+    return Preset(data, about, {**_LARGE, **model}, training, {"size": size})
 
 
-_CODE = "as its authors coded it, without noise"
+_PRETRAINED: dict[str, Any] = {"start": "pretrained", "pretrain_steps": 175_000}
 PRESETS = {
-    "gaussian_mixture": _points("gaussian_mixture", "Eight Gaussians in a ring, from scratch.", 0.02),
-    "rings": _points("rings", "Four rings, from scratch.", 0.005),
-    "pinwheel": _points("pinwheel", "Five twisted arms, from scratch.", 0.005),
-    "two_moons": _points("two_moons", "Two crescents, from scratch.", 0.02),
+    "gaussian_mixture": _points("gaussian_mixture", "eight Gaussians in a ring, from scratch", 0.02),
+    "rings": _points("rings", "four rings, from scratch", 0.005),
+    "pinwheel": _points("pinwheel", "five twisted arms, from scratch", 0.005),
+    "two_moons": _points("two_moons", "two crescents, from scratch", 0.02),
     "gaussian_mixture_pretrained": _points(
         "gaussian_mixture",
-        "CoopFlow(Pre): the flow first learns from data.",
+        "CoopFlow(Pre): the flow first learns from data, then is frozen, then both learn",
         0.02,
         2500,
         start="pretrained",
@@ -63,59 +65,55 @@ PRESETS = {
         freeze_steps=500,
     ),
     "gaussian_mixture_long": _points(
-        "gaussian_mixture", "CoopFlow(Long): chains of 200 steps.", 0.02, 1000, chain_steps=200
+        "gaussian_mixture", "CoopFlow(Long): chains of 200 steps", 0.02, 1000, chain_steps=200
     ),
     "gaussian_mixture_as_coded": _points(
-        "gaussian_mixture", f"Eight Gaussians, {_CODE}.", 0.02, noise="as_coded"
+        "gaussian_mixture", "eight Gaussians as the authors coded it, without noise", 0.02, noise="as_coded"
     ),
-    "digits": _grey("digits", "8 × 8 digits by Glow and a convolutional energy.", 1500),
-    "digits_as_coded": _grey("digits", f"8 × 8 digits, {_CODE}.", 1500, noise="as_coded"),
-    "mnist": _grey("mnist", "28 × 28 digits, a small pair; better on a GPU.", 3000),
+    "digits": _grey("digits", "8 × 8 digits by a small Glow and an energy of two layers", 1500),
+    "digits_as_coded": _grey(
+        "digits", "8 × 8 digits as the authors coded it, without noise", 1500, noise="as_coded"
+    ),
+    "mnist": _grey("mnist", "28 × 28 digits, a small convolutional energy", 3000, net="conv", width=16),
     "cifar10_paper": _large(
         "cifar10",
-        "The paper's Flow++ and energy: 46 million weights, days on a GPU.",
+        "the paper's Flow++ and residual energy, some 46 million weights: days on a GPU",
         350_000,
-        {},
         synthesis_step_size=0.04**2 / 2,
     ),
     "svhn_paper": _large(
         "svhn",
-        "The paper's settings for house numbers.",
+        "the paper's settings for house numbers",
         516_000,
-        {},
         energy_clip=1.0,
         synthesis_step_size=0.035**2 / 2,
     ),
     "cifar10_as_coded": _large(
         "cifar10",
-        f"CIFAR-10 {_CODE}.",
+        "as the authors coded it, without noise",
         350_000,
-        {},
         noise="as_coded",
         synthesis_step_size=0.04**2 / 2,
     ),
     "cifar10_pretrained_as_coded": _large(
         "cifar10",
-        f"CoopFlow(Pre) {_CODE}: the flow is frozen for 26 passes. How long it is pretrained is our choice.",
+        "CoopFlow(Pre) as coded: frozen for 26 passes; how long the flow is pretrained is not said there",
         525_000,
-        {},
         noise="as_coded",
-        start="pretrained",
-        pretrain_steps=175_000,
         freeze_steps=45_500,
         synthesis_step_size=0.04**2 / 2,
+        **_PRETRAINED,
     ),
     "celeba_pretrained_as_coded": _large(
         "celeba",
-        f"CoopFlow(Pre) {_CODE}: 32 × 32 faces, the flow learns at every fifth step. The number of steps is ours.",
-        700_000,
-        {"size": 32},
+        "CoopFlow(Pre) as coded: 32 × 32 faces, frozen for 10 passes, then learning at every fifth step",
+        812_500,
+        size=32,
         noise="as_coded",
-        start="pretrained",
-        pretrain_steps=175_000,
-        freeze_steps=57_500,
+        freeze_steps=57_800,
         flow_every=5,
         energy_clip=1.0,
         synthesis_step_size=0.035**2 / 2,
+        **_PRETRAINED,
     ),
 }

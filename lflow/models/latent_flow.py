@@ -45,7 +45,10 @@ class LatentFlow(Model):
     """
 
     title = "Latent flow"
-    formula = r"z' = z - h\,\nabla_z\left(-\log p_\alpha(z) + \tfrac{|x - g_\beta(z)|^2}{2\sigma^2}\right) + \sqrt{2h}\,\xi"
+    formula = (
+        r"z' = z + h\,\nabla_z\left(\log p_\alpha(z) - \tfrac{|x - g_\beta(z)|^2}{2\sigma^2}\right)"
+        r" + \sqrt{2h}\,\xi"
+    )
     reference = "Xie, Zhu, Xu, Li & Li 2023, arXiv 2301.09300"
     presets = PRESETS
 
@@ -61,15 +64,15 @@ class LatentFlow(Model):
     noise: str = param(
         "on",
         choices=("on", "off"),
-        help="noise where a trained model infers z: on, as published; off, as its authors coded it for tests, "
-        "a descent. In training it is always on",
+        help="noise where a trained model infers z: on, as published; off, as its authors coded it for "
+        "tests, a descent. In training it is always on",
     )
     loss: str = param(
         "published",
         choices=("published", "coded"),
         advanced=True,
-        help="of the generator: -log p(x|z); or as its authors coded it the squared error, which is 2σ² times "
-        "as steep",
+        help="of the generator: -log p(x|z); or, as its authors coded it, the squared error, which is 2σ² "
+        "times as steep",
     )
     generator: str = param("mlp", choices=("mlp", "conv"), help="the network of g")
     width: int = param(

@@ -9,5 +9,6 @@ PAPERS = {
     "dynamical-system": "lflow.papers.dynamical_system",
     "anila": "lflow.papers.anila",
     "anila-train": "lflow.papers.anila_training",
+    "coopflow": "lflow.papers.coopflow",
     "latent-flow": "lflow.papers.latent_flow",
 }

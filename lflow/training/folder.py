@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from lflow.training.config import Config, read_config
 
@@ -103,10 +103,11 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Hold the run while it is trained, so that no other process trains it. ValueError if one does."""
         with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ValueError(f"{self.path} is being trained by another process") from None
+            deadline = time.monotonic() + 1  # who only looks whether it is held holds it for a moment
+            while not _locked(lock, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise ValueError(f"{self.path} is being trained by another process")
+                time.sleep(0.01)
             yield
 
     def delete(self) -> None:
@@ -138,11 +139,7 @@ class RunFolder:
         if not lock.exists():
             return False
         with lock.open("r") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-        return False
+            return not _locked(file, fcntl.LOCK_SH)
 
     def config(self) -> Config:
         """What the run is made of. ValueError if the folder is not a run's."""
@@ -178,6 +175,15 @@ class RunFolder:
     def pictures(self) -> list[Path]:
         """The pictures of samples, in the order of their steps."""
         return sorted(path for path in self.samples.glob("*.png") if path.stem.isdecimal())
+
+
+def _locked(file: TextIO, how: int) -> bool:
+    """Whether the lock could be had; it ends with the file, or with the process."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def runs_in(parent: Path) -> list[RunFolder]:

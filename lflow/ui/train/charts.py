@@ -17,7 +17,7 @@ from lflow.ui.explain import number
 from lflow.ui.theme import FAMILY_COLOURS
 from lflow.ui.train.numbers import VALIDATION, Panel, Series, domain
 
-_ROOM = 0.3  # of the width, for the names at the lines' ends
+_ROOM = 0.34  # of the width, for the names at the lines' ends
 HEIGHT = 150
 _APART = 16  # px between two names
 _AROUND = 60  # px of the height that axis and title take

@@ -1,0 +1,167 @@
+"""CoopFlow (Xie, Zhu, Li & Li, arXiv 2205.06924), small and honest: what generates, and what is a density.
+
+Plane: eight Gaussians, rings and a pinwheel. The flow alone, the pair after several numbers of steps and
+after a long run, beside exact draws of the data and of exp(f)/Z, which a grid normalises. Against it: the
+same flow by maximum likelihood, and the same energy with chains from noise or kept. All learn for as many
+steps, with the same networks, chain and step size. Digits: the same with a classifier's features.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from lflow import data, models
+from lflow.evaluation.extractor import classifier_features
+from lflow.metrics import frechet
+from lflow.models import coopflow as model
+from lflow.models.base import Learner
+from lflow.models.coopflow import CoopFlowLearner
+from lflow.models.data_flow import FlowSettings
+from lflow.models.ebm import EBMLearner
+from lflow.models.flow import FlowLearner
+from lflow.papers.coopflow_findings import COOPERATIVE, LONG, PLANE, TESTED, conclude
+from lflow.papers.coopflow_measures import GridLaw, box_of, distances, draw_data, histogram, law_of_data
+from lflow.papers.experiment import Config, Findings, Job
+from lflow.papers.learn import learn
+from lflow.spec import parameters
+
+__all__ = ["TITLE", "conclude", "draw", "jobs", "work"]
+
+TITLE = "CoopFlow, a flow and a Langevin chain that teach each other (Xie, Zhu, Li & Li 2022)"
+ALONE = ("flow", "ebm_noise", "ebm_persistent")
+_PICTURED, _POINTS, _MANY = 0, 700, 20_000  # the seed that the figure shows, its points, those of its density
+_UNSEEN = 355  # digits of the test split
+
+
+def jobs(quick: bool, seeds: int) -> list[Job]:
+    """Every run: what is learned, and exact draws."""
+    found = []
+
+    def add(part: str, name: str, method: str, seed: int, chains: int, steps: int, cost: float) -> None:
+        config = {"part": part, "data": name, "method": method, "seed": seed}
+        found.append(Job(config | {"chains": chains, "steps": steps}, cost * steps))
+
+    plane, (chains, steps) = list(PLANE), (1000, 200) if quick else (2000, 1000)
+    for seed in range(seeds):
+        for name in plane[:1] if quick else plane:
+            for method in (*COOPERATIVE, *ALONE, "exact"):
+                if method != "pretrained_as_coded" or name == plane[0]:
+                    add("plane", name, method, seed, chains, steps, 1.0 if method in COOPERATIVE else 0.6)
+    for seed in range(seeds):
+        for method in ("scratch", "scratch_as_coded", "flow", "ebm_noise", "exact"):
+            add("digits", "digits", method, seed, 0, steps // 2, 2.0 if method in COOPERATIVE else 1.0)
+    return found
+
+
+def work(config: Config) -> Findings:
+    """One run."""
+    return (_plane if config["part"] == "plane" else _digits)(config)
+
+
+def learned(config: Config) -> Learner:
+    """What a run trains."""
+    method, steps = config["method"], config["steps"]
+    preset = model.PRESETS[config["data"]]
+    pair = models.get("coopflow", **preset.model)
+    assert isinstance(pair, model.CoopFlow)
+    if method in COOPERATIVE:
+        own = {"pretrain_steps": max(1, steps // 3), "freeze_steps": steps // 6}
+        made = {"name": "coopflow", **preset.model, **COOPERATIVE[method], **own}
+    elif method == "flow":
+        same = [parameter.name for parameter in parameters(FlowSettings)]
+        made = {"name": "flow", **{name: getattr(pair, name) for name in same}}
+    else:
+        made = _energy_alone(pair, config)
+    training = {"num_steps": steps, "batch_size": preset.training["batch_size"]}
+    return learn({"model": made, "data": config["data"], "training": training, "seed": config["seed"]})
+
+
+def _energy_alone(pair: model.CoopFlow, config: Config) -> dict[str, Any]:
+    """The pair's energy with chains that start in noise, or are kept; T and h in units of its scale."""
+    temperature = 1 / pair.energy_scale
+    reach = 1.0 if config["part"] == "digits" else max(high for _, high in box_of(config["data"]))
+    return {
+        "name": "ebm",
+        "start": config["method"].removeprefix("ebm_"),
+        "noise_scale": reach,
+        "temperature": temperature,
+        "step_size": pair.step_size / temperature,
+        "chain_steps": pair.chain_steps,
+        "net": pair.net,
+        "width": pair.width,
+        "learning_rate": pair.energy_rate,
+        "momentum": pair.momentum,
+    }
+
+
+def _plane(config: Config) -> Findings:
+    name, n, seed = config["data"], config["chains"], config["seed"]
+    points = draw_data(name, n, seed)
+    if config["method"] == "exact":
+        return distances(draw_data(name, n, seed + 500_000), points)
+    learner = learned(config)
+    after = [None if x is None else distances(x, points) for x in _after(learner, n, seed, (*TESTED, LONG))]
+    found: Findings = {key: [row and row[key] for row in after] for key in ("mmd", "w2")}
+    law, box = law_of_data(name), box_of(name)
+    if isinstance(learner, FlowLearner | CoopFlowLearner):
+        of_flow = GridLaw.of(lambda x: -learner.flow.flow.log_prob(x.float()).double(), box)
+        found |= {"kl_flow": of_flow.divergence_from(law)}
+    if isinstance(learner, EBMLearner | CoopFlowLearner):
+        scale = learner.settings.temperature if isinstance(learner, EBMLearner) else 1.0
+        of_energy = GridLaw.of(lambda x: learner.energy(x.float()).double() / scale, box)
+        found |= {"kl_energy": of_energy.divergence_from(law)}
+        drawn = distances(of_energy.draw(n, seed), points)
+        found |= {f"{key}_energy": value for key, value in drawn.items()}
+        if config["method"] == "scratch" and seed == _PICTURED:
+            found |= _picture(learner, of_energy)
+    return found
+
+
+def _after(learner: Learner, n: int, seed: int, counts: tuple[int, ...]) -> list[Tensor | None]:
+    """Samples after each number of steps of the chain; None where a method has none."""
+    if isinstance(learner, CoopFlowLearner):
+        proposed = learner.propose(n, seed)
+        return [learner.revise(proposed, learner.fresh_draws(seed), count) for count in counts]
+    if isinstance(learner, EBMLearner):
+        return [learner.synthesize(n, seed, count) if count else None for count in counts]
+    return [None if count else learner.synthesize(n, seed) for count in counts]
+
+
+def _picture(learner: Learner, of_energy: GridLaw) -> Findings:
+    """What the figure shows of a pair: points of the flow and of the pair, and two densities."""
+    assert isinstance(learner, CoopFlowLearner)
+    proposed, box = learner.propose(_MANY, 1), of_energy.box
+    revised = learner.revise(proposed, learner.fresh_draws(1))
+    return {
+        "flow_x": proposed[:_POINTS, 0].tolist(),
+        "flow_y": proposed[:_POINTS, 1].tolist(),
+        "pair_x": revised[:_POINTS, 0].tolist(),
+        "pair_y": revised[:_POINTS, 1].tolist(),
+        "pair_density": histogram(revised, box),
+        "energy_density": of_energy.coarse(),
+    }
+
+
+def _digits(config: Config) -> Findings:
+    unseen = data.load("digits", "test", limit=_UNSEEN).x
+    extractor = classifier_features("digits")
+
+    def distance(x: Tensor | None) -> float | None:
+        if x is None or not x.isfinite().all():
+            return None
+        return float(frechet(extractor.features(x), extractor.features(unseen)))
+
+    if config["method"] == "exact":
+        seen = data.load("digits", "train", limit=_UNSEEN, seed=config["seed"]).x
+        return {"frechet": distance(seen)}
+    after = _after(learned(config), _UNSEEN, config["seed"], TESTED)
+    return {"frechet": [distance(x) for x in after], "name": extractor.distance_name}
+
+
+def draw(findings: Findings) -> Any:
+    """The figure."""
+    from lflow.papers import coopflow_figure
+
+    return coopflow_figure.draw(findings)

@@ -1,0 +1,224 @@
+"""What the runs of `coopflow` say: tables by data set and method, and sentences computed from them.
+
+Knows the records of the runs, and nothing of how they were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lflow.papers.coopflow_measures import BANDWIDTH
+from lflow.papers.experiment import Findings, Record, is_lower, mean_and_error, or_infinite, select, short
+
+PLANE = {"gaussian_mixture": "eight Gaussians", "rings": "four rings", "pinwheel": "the pinwheel"}
+LEARNED, LONG = 30, 1000
+"""Steps of the chain with which a pair learns, and of a long run."""
+TESTED = (0, 5, 10, LEARNED, 100)
+"""Steps of the chain with which it is tested."""
+COOPERATIVE: dict[str, dict[str, Any]] = {
+    "scratch": {},
+    "pretrained": {"start": "pretrained"},
+    "scratch_as_coded": {"noise": "as_coded"},
+    "pretrained_as_coded": {"start": "pretrained", "noise": "as_coded"},
+}
+"""The pair's modes, and what of its settings differs."""
+NAMES = {
+    "scratch": "pair",
+    "pretrained": "pair, flow pretrained",
+    "scratch_as_coded": "pair as coded",
+    "pretrained_as_coded": "pair as coded, flow pretrained",
+    "flow": "flow by maximum likelihood",
+    "ebm_noise": "energy, chains from noise",
+    "ebm_persistent": "energy, chains kept",
+    "exact": "exact draws",
+}
+Values = dict[int, float | None]
+"""A number of each seed."""
+
+
+class Runs:
+    """The records of one data set."""
+
+    def __init__(self, records: Sequence[Record], data: str) -> None:
+        self.records = select(records, data=data)
+
+    def methods(self) -> list[str]:
+        """Those that were run, in the order of their names."""
+        run = {each.config["method"] for each in self.records}
+        return [method for method in NAMES if method in run]
+
+    def values(self, method: str, key: str, steps: int | None = None) -> Values:
+        """A number of each seed: of a list over steps of the chain, that after so many."""
+        found = {each.config["seed"]: each.found.get(key) for each in select(self.records, method=method)}
+        if steps is None:
+            return found
+        place = (*TESTED, LONG).index(steps)
+        return {seed: values and values[place] for seed, values in found.items()}
+
+    def estimate(self, method: str, key: str, steps: int | None = None) -> Findings:
+        """Its mean and standard error."""
+        return mean_and_error(list(self.values(method, key, steps).values()))
+
+
+def conclude(records: Sequence[Record]) -> Findings:
+    """Tables and sentences."""
+    runs = {name: Runs(records, name) for name in PLANE if select(records, data=name)}
+    digits = Runs(records, "digits")
+    said = [sentence for name, each in runs.items() for sentence in _say_plane(name, each)]
+    return {
+        "plane": {name: _table(each) for name, each in runs.items()},
+        "digits": _digits_table(digits),
+        "pictures": {name: _picture(each) for name, each in runs.items()},
+        "sentences": [*said, *_say_digits(digits)],
+    }
+
+
+def _table(runs: Runs) -> Findings:
+    """By method: distances after steps of the chain, and what a grid says of its densities."""
+    table: Findings = {}
+    for method in runs.methods():
+        if method == "exact":
+            table[method] = {key: runs.estimate(method, key) for key in ("mmd", "w2")}
+            continue
+        counts = (*TESTED, LONG)
+        row: Findings = {
+            key: [runs.estimate(method, key, steps) for steps in counts] for key in ("mmd", "w2")
+        }
+        for key in ("kl_flow", "kl_energy", "mmd_energy", "w2_energy"):
+            row[key] = runs.estimate(method, key)
+        table[method] = row
+    return table
+
+
+def _picture(runs: Runs) -> Findings | None:
+    """What the figure shows of a pair; None where it was lost."""
+    found = next((each.found for each in runs.records if each.found.get("pair_density")), None)
+    if found is None or None in found["pair_density"]:
+        return None
+    keys = ("flow_x", "flow_y", "pair_x", "pair_y", "pair_density", "energy_density")
+    return {key: found[key] for key in keys}
+
+
+def _digits_table(runs: Runs) -> Findings:
+    """By method: Fréchet distances after steps of the chain; and what the distance is called."""
+    names = [each.found.get("name") for each in runs.records]
+    table: Findings = {"name": next((name for name in names if name), "Fréchet distance")}
+    for method in runs.methods():
+        steps = (None,) if method == "exact" else TESTED
+        table[method] = [runs.estimate(method, "frechet", count) for count in steps]
+    return table
+
+
+# --- sentences --------------------------------------------------------------------------------------------
+
+
+def _say_plane(name: str, runs: Runs) -> list[str]:
+    return [
+        _say_generator(PLANE[name], runs),
+        _say_density(PLANE[name], runs),
+        _say_steps(PLANE[name], runs),
+        *_say_as_coded(PLANE[name], runs),
+        _say_beside(PLANE[name], runs),
+    ]
+
+
+def _say_generator(where: str, runs: Runs) -> str:
+    def told(key: str) -> str:
+        flow, pair = (short(runs.estimate("scratch", key, steps), 3) for steps in (0, LEARNED))
+        return f"the flow alone {flow}, the pair {pair}, exact draws {short(runs.estimate('exact', key), 3)}"
+
+    nearer = is_lower(runs.values("scratch", "mmd", LEARNED), runs.values("scratch", "mmd", 0))
+    verdict = (
+        "by the MMD the pair is nearer than its flow (paired, 99 %)"
+        if nearer
+        else "by the MMD it is not told that the pair is nearer than its flow"
+    )
+    return (
+        f"On {where}, from scratch, MMD to the data (σ = {BANDWIDTH:g}): {told('mmd')}; sliced W2: "
+        f"{told('w2')}: {verdict}."
+    )
+
+
+def _say_density(where: str, runs: Runs) -> str:
+    drawn, pair = runs.values("scratch", "mmd_energy"), runs.values("scratch", "mmd", LEARNED)
+    differs = is_lower(runs.values("exact", "mmd"), drawn)
+    verdict = "it is not told from the data's density"
+    if differs:
+        farther = is_lower(pair, drawn)
+        verdict = "it is another density than the data's" + (
+            ", and farther from them than the pair"
+            if farther
+            else ", and not told to be farther than the pair"
+        )
+    kl, distance = (runs.estimate("scratch", key) for key in ("kl_energy", "mmd_energy"))
+    return (
+        f"exp(f)/Z on {where}, normalised on a grid: KL(data ‖ exp(f)/Z) {short(kl, 3)} nats, and exact draws "
+        f"of it lie at an MMD of {short(distance, 3)}: {verdict}."
+    )
+
+
+def _say_steps(where: str, runs: Runs) -> str:
+    counts = (*TESTED, LONG)
+    told = ", ".join(short(runs.estimate("scratch", "mmd", steps), 3) for steps in counts)
+    learned, long = (runs.values("scratch", "mmd", steps) for steps in (LEARNED, LONG))
+    verdict = (
+        "the long run leaves the data"
+        if is_lower(learned, long)
+        else "the long run is not told to be farther"
+    )
+    return (
+        f"The pair on {where} after {', '.join(f'{steps:,}' for steps in counts)} steps (it learned with "
+        f"{LEARNED}): MMD {told}: {verdict}."
+    )
+
+
+def _say_as_coded(where: str, runs: Runs) -> list[str]:
+    said = []
+    for method in ("scratch_as_coded", "pretrained_as_coded"):
+        if method in runs.methods():
+            flow, pair, long = (short(runs.estimate(method, "mmd", steps), 3) for steps in (0, LEARNED, LONG))
+            nearer = is_lower(runs.values(method, "mmd", LEARNED), runs.values(method, "mmd", 0))
+            verdict = "nearer than its flow" if nearer else "not told to be nearer than its flow"
+            kl = short(runs.estimate(method, "kl_energy"), 3)
+            said.append(
+                f"The {NAMES[method]} on {where}, without noise: its flow {flow}, after {LEARNED} steps {pair} "
+                f"({verdict}), after {LONG:,} {long}; KL(data ‖ exp(f)/Z) {kl} nats."
+            )
+    return said
+
+
+def _say_beside(where: str, runs: Runs) -> str:
+    found = []
+    for method in runs.methods():
+        if method == "exact":
+            continue
+        distance = runs.estimate(method, "mmd", 0 if method == "flow" else LEARNED)
+        flow, energy = (runs.estimate(method, key) for key in ("kl_flow", "kl_energy"))
+        kl = [f"its flow {short(flow, 2)}"] if method in COOPERATIVE or method == "flow" else []
+        kl += [f"exp(f)/Z {short(energy, 2)}"] if method != "flow" else []
+        found.append(
+            (or_infinite(distance["mean"]), f"{NAMES[method]} {short(distance, 3)} ({', '.join(kl)})")
+        )
+    told = "; ".join(text for _, text in sorted(found))
+    return f"All on {where} after as many steps of learning, MMD of the samples (KL of the data to): {told}."
+
+
+def _say_digits(runs: Runs) -> list[str]:
+    if not runs.records:
+        return []
+    table = _digits_table(runs)
+    place = TESTED.index(LEARNED)
+    told = [f"real digits {short(table['exact'][0], 3)}"]
+    for method in ("scratch", "scratch_as_coded"):
+        nearer = is_lower(runs.values(method, "frechet", LEARNED), runs.values(method, "frechet", 0))
+        verdict = "nearer" if nearer else "not told to be nearer"
+        flow, pair = short(table[method][0], 3), short(table[method][place], 3)
+        told.append(f"{NAMES[method]} {pair} (its flow alone {flow}: the pair is {verdict})")
+    told.append(f"{NAMES['flow']} {short(table['flow'][0], 3)}")
+    told.append(f"{NAMES['ebm_noise']} {short(table['ebm_noise'][place], 3)}")
+    later = ", ".join(f"{short(each, 2)} after {t}" for t, each in zip(TESTED, table["scratch"], strict=True))
+    return [
+        f"On digits, {table['name']}, which is not FID: {'; '.join(told)}.",
+        f"The pair on digits over the steps of its chain: {later}.",
+    ]
