@@ -41,13 +41,19 @@ class Quadratic(nn.Module):
         return (self.precision * (x - self.mean).square()).sum(1) / 2
 
 
-def learner(shape: tuple[int, ...], quadratic: bool = False, **settings: Any) -> EBMLearner:
+def learner(shape: tuple[int, ...], energy: nn.Module | None = None, **settings: Any) -> EBMLearner:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         found = models.get("ebm", **{"width": 8, "chain_steps": 3, **settings}).build(shape)
     assert isinstance(found, EBMLearner)
-    if quadratic:
-        found.net = Quadratic(shape[0])  # type: ignore[assignment]
+    if energy is not None:
+        found.net = energy  # type: ignore[assignment]
+    return found
+
+
+def loaded(path: Path) -> EBMLearner:
+    found = lflow.load(path)
+    assert isinstance(found, EBMLearner)
     return found
 
 
@@ -58,18 +64,19 @@ def points(n: int, dim: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("temperature", [1.0, 0.25])
 def test_the_gradient_is_the_difference_of_moments(temperature: float) -> None:
     """Of -log p: ∂/∂p_i = ½ (E_data - E_chains)(x_i - m_i)²/T, ∂/∂m_i = -p_i (E_data - E_chains) x_i/T."""
-    model = learner((3,), quadratic=True, temperature=temperature, noise="normal", data_noise=0.0)
+    net = Quadratic(3)
+    model = learner((3,), net, temperature=temperature, noise="normal", data_noise=0.0)
     x, draws = points(50, 3), (Draws(0, 5), Draws(0, 5))
     model.training_step(x, draws[0]).losses["likelihood"].backward()
     ends = model.chain(model.noise(50, draws[1]), draws[1]).x
-    p, m = model.net.precision.double(), model.net.mean.double()  # type: ignore[union-attr, operator]
+    p, m = net.precision.double(), net.mean.double()
 
     def gap(of: Any) -> Tensor:
         return (of(x.double()).mean(0) - of(ends.double()).mean(0)) / temperature
 
     expected = {"precision": gap(lambda each: (each - m).square()) / 2, "mean": -p * gap(lambda each: each)}
     for name, wanted in expected.items():
-        found = getattr(model.net, name).grad.double()
+        found = getattr(net, name).grad.double()
         torch.testing.assert_close(found, wanted.detach(), rtol=1e-4, atol=1e-5, msg=name)
 
 
@@ -94,17 +101,18 @@ def test_the_gradient_is_autograd_s_at_fixed_ends() -> None:
 def learned_precision(sampler: dict[str, Any], threshold: float, steps: int = 250) -> float:
     """Of persistent chains, on data of variance one exactly: the mean over half of the learning."""
     chains = {"start": "persistent", "num_kept": 2000, "rejuvenation": 0.0, "noise": "normal"}
-    model = learner((1,), True, **chains, **sampler, threshold=threshold, chain_steps=5, learning_rate=0.03)
+    net = Quadratic(1)
+    model = learner((1,), net, **chains, **sampler, threshold=threshold, chain_steps=5, learning_rate=0.03)
     data = points(2000, 1)
     data = (data - data.mean()) / data.std(correction=0)
     model.initialise(data, Draws(0, 0))
-    optimiser = torch.optim.Adam(model.net.parameters(), 0.03)
+    optimiser = torch.optim.Adam(net.parameters(), 0.03)
     kept = []
     for step in range(steps):
         optimiser.zero_grad()
         model.training_step(data, Draws(0, step)).losses["likelihood"].backward()
         optimiser.step()
-        kept.append(float(model.net.precision.detach()))  # type: ignore[union-attr, operator]
+        kept.append(float(net.precision.detach()))
     return sum(kept[steps // 2 :]) / len(kept[steps // 2 :])
 
 
@@ -162,10 +170,15 @@ def test_every_variant_of_anila_takes_a_step(variant: str, elementwise: bool) ->
 def test_the_papers_scales_are_those_of_the_docstring() -> None:
     """A step of ebm-anatomy, x - ∇U + ε ξ, and of the toy code, x - s∇U + sε ξ with s = b/max(b, |∇U|)."""
     epsilon, b = 0.1, 0.05
-    common = {"step_size": 1.0, "temperature": epsilon**2 / 2, "chain_steps": 1, "threshold": b}
+    common: dict[str, Any] = {
+        "step_size": 1.0,
+        "temperature": epsilon**2 / 2,
+        "chain_steps": 1,
+        "threshold": b,
+    }
     x = points(20, 2)
     for sampler in ({"sampler": "ula"}, {"sampler": "anila", "variant": "toy_code"}):
-        model = learner((2,), **common, **sampler)
+        model = learner((2,), **(common | sampler))
         draws = Draws(3, 0)
         draws.normal(x.shape)  # what a sampler draws at its start
         noise = draws.normal(x.shape)
@@ -180,7 +193,7 @@ def test_temperature_is_only_the_scale_of_the_energy() -> None:
     """(U, h, T) and (U/T, hT, 1) are the same chain."""
     hot, cold = (learner((2,), step_size=h, temperature=t) for h, t in ((0.02, 1.0), (0.02 / 0.05, 0.05)))
     with torch.no_grad():
-        last = cold.net.net[-1]  # type: ignore[index, union-attr]
+        last = cold.net.net[-1]  # type: ignore[index]
         last.weight.mul_(0.05)
         last.bias.mul_(0.05)
     x = points(10, 2)
@@ -202,15 +215,15 @@ def test_persistent_chains_are_saved_and_resumed(tmp_path: Path) -> None:
     train(persistent(3), tmp_path / "pieces", "cpu")
     resume(tmp_path / "pieces", 6, "cpu")
     whole, pieces = (
-        lflow.load(tmp_path / each / "checkpoints" / "last.safetensors") for each in ("whole", "pieces")
+        loaded(tmp_path / each / "checkpoints" / "last.safetensors") for each in ("whole", "pieces")
     )
-    assert torch.equal(whole.chains, pieces.chains)  # type: ignore[arg-type]
+    assert torch.equal(whole.chains, pieces.chains)
     begun = learner((2,), start="persistent", num_kept=24)
     begun.initialise(torch.zeros(10, 2), Draws(0, 0))
-    moved = (begun.chains != whole.chains).any(1)
+    moved = torch.ne(begun.chains, whole.chains).any(1)
     assert moved.all()  # six batches of ten are more than two rounds
-    first = whole.synthesize(50, num_steps=0)  # type: ignore[call-arg]
-    assert torch.equal(first[:24].sort(0).values, whole.chains.sort(0).values)  # type: ignore[union-attr, operator]
+    first = whole.synthesize(50, num_steps=0)
+    assert torch.equal(first[:24].sort(0).values, whole.chains.sort(0).values)
     assert torch.equal(first[:24], first[24:48])  # each once, before any comes again
 
 
@@ -221,7 +234,7 @@ def test_the_chains_that_have_waited_longest_go_on() -> None:
     for step in range(7):
         before = model.chains.clone()
         model.training_step(torch.zeros(3, 2), Draws(0, step))
-        turns.append((before != model.chains).any(1).nonzero().flatten().tolist())
+        turns.append(torch.ne(before, model.chains).any(1).nonzero().flatten().tolist())
     assert sorted(row for turn in turns for row in turn) == sorted([*range(7)] * 3)
     assert turns[:3] == [[0, 1, 2], [3, 4, 5], [0, 1, 6]]
     with pytest.raises(ValueError, match="at least the batch size"):
@@ -231,7 +244,12 @@ def test_the_chains_that_have_waited_longest_go_on() -> None:
 def test_two_processes_keep_the_chains_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def ends(rank: int, world_size: int) -> tuple[Tensor, Tensor]:
         seen: list[Tensor] = []
-        monkeypatch.setattr(Draws, "gather", lambda self, x: seen.append(x) or x.repeat(world_size, 1))
+
+        def gather(self: Draws, x: Tensor) -> Tensor:
+            seen.append(x)
+            return x.repeat(world_size, 1)
+
+        monkeypatch.setattr(Draws, "gather", gather)
         model = learner((2,), start="persistent", num_kept=8, rejuvenation=0.3)
         model.initialise(torch.zeros(4, 2), Draws(0, 0))
         each = 4 // world_size
@@ -278,7 +296,7 @@ def test_bad_settings_are_refused_in_a_sentence() -> None:
 
 
 def test_a_lost_chain_is_the_worst_validation() -> None:
-    model = learner((2,), quadratic=True, step_size=100.0, chain_steps=60)
+    model = learner((2,), Quadratic(2), step_size=100.0, chain_steps=60)
     found = model.validate(points(5, 2), Draws(0, 0))
     assert float(found["sliced_w2"]) == float("inf")
     assert float(learner((2,)).validate(points(5, 2), Draws(0, 0))["sliced_w2"]) < 2
@@ -286,7 +304,7 @@ def test_a_lost_chain_is_the_worst_validation() -> None:
 
 def test_the_shipped_energy_makes_digits() -> None:
     """Harder to tell from held-out digits than a Gaussian with the training digits' mean and covariance."""
-    model = lflow.load(assets_dir() / "models" / "digits-ebm")
+    model = loaded(assets_dir() / "models" / "digits-ebm")
     training, test = (lflow.data.load("digits", split).x for split in ("train", "test"))
     flat = training.flatten(1)
     root = torch.linalg.cholesky(flat.T.cov() + 1e-4 * torch.eye(64))

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from lflow import energies
+from lflow.energies.gaussian import Gaussian
 from lflow.evaluation.grid import against
 
-DATA = energies.get("gaussian", dim=2, condition_number=4.0)  # variances 1 and ¼
+DATA = Gaussian(dim=2, condition_number=4.0)  # variances 1 and ¼
 MEAN, VARIANCES = torch.tensor([0.3, -0.2]), torch.tensor([0.8, 0.5])
 
 

@@ -50,8 +50,8 @@ def _curves(axes: Any, findings: Findings, name: str, label: str) -> None:
     figure.log_axis(axes.yaxis, [k * 10**p for p in range(-3, 4) for k in (1, 2, 5)])
     axes.set(ylim=(0.9 * min([*levels, floor or math.inf]), 1.1 * max(levels)), ylabel=label)
     if floor:
-        x, level, told, shade = figure.floor_line(axes, floor)
-        ends.append((x, level, "training digits (floor)" if name == "frechet" else told, shade))
+        x, height, told, shade = figure.floor_line(axes, floor)
+        ends.append((x, height, "training digits (floor)" if name == "frechet" else told, shade))
     figure.label_ends(axes, ends, gap=0.075)
 
 
