@@ -126,7 +126,8 @@ def add_parameters(
 
     Values arrive as `role.name`, or `name` without a role; absent if not given, unless `defaults`.
     """
-    group = parser.add_argument_group(f"parameters of the {role} {owner}") if role and declared else parser
+    of = f"parameters of the {role} {owner}".rstrip()
+    group = parser.add_argument_group(of) if role and declared else parser
     for parameter in declared:
         flag = f"--{parameter.name.replace('_', '-')}"
         if flag in parser._option_string_actions:
@@ -142,9 +143,15 @@ def add_parameters(
 
 def _help(parameter: Parameter) -> str:
     low, high = parameter.low, parameter.high
-    span = "" if low is None else f"{low:g} or more, " if high is None else f"{low:g} to {high:g}, "
+    span = (
+        "" if low is None else f"{low:g} or more, " if high is None else f"{_plain(low)} to {_plain(high)}, "
+    )
     facts = f"{span}default {parameter.default} {parameter.unit}".rstrip()
     return f"{parameter.help} ({facts})".replace("%", "%%")
+
+
+def _plain(number: float) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def _parse(parameter: Parameter) -> Callable[[str], Any]:

@@ -146,7 +146,9 @@ def test_a_short_run_is_done_is_trained_longer_and_shows_what_it_makes(
     expect(page.get_by_text("80 steps in")).to_be_visible(timeout=PATIENCE)
     expect(badge(page)).to_have_text("done")
     opened.press("Show what it makes")
-    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(
+        timeout=PATIENCE
+    )
     with page.expect_download() as download:
         page.get_by_role("button", name="Checkpoint").click()
     assert download.value.suggested_filename == "short.safetensors"

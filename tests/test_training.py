@@ -67,7 +67,7 @@ def test_a_killed_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path, step
     assert died.returncode == -signal.SIGKILL
     status = RunFolder(run).status()
     assert status.state == "stopped"
-    assert "without a word" in status.message
+    assert "without saying why" in status.message
     done = command("resume", str(run), "--json")
     assert done.returncode == 0, done.stderr
     assert_equal(weights(run), weights(whole))
@@ -378,3 +378,20 @@ def test_half_precision_and_curves(tmp_path: Path) -> None:
     learner = train({**TOY, "max_steps": 10, "training": training}, tmp_path / "run", "cpu")
     assert all(parameter.dtype == torch.float32 for parameter in learner.parameters())
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+def test_a_run_that_failed_before_it_began_gives_its_folder_back(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ValueError, match="no data set named 'ringz'"):
+        train({**TOY, "data": {"source": "ringz"}}, folder.path, "cpu")
+    assert folder.status().state == "failed"
+    train({**TOY, "max_steps": 5}, folder.path, "cpu")
+    assert folder.status().state == "done"
+
+
+def test_a_refused_resume_leaves_a_run_that_is_done(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    train({**TOY, "max_steps": 5}, folder.path, "cpu")
+    with pytest.raises(ValueError, match="at least 5"):
+        resume(folder.path, 3, "cpu")
+    assert (folder.status().state, folder.status().num_steps) == ("done", 5)

@@ -193,6 +193,8 @@ def _in_look(data: DataSet, look: Look) -> DataSet:
 
 
 def _unknown(name: str) -> str:
+    if name.startswith(("/", "./", "../", "~")):
+        return f"there is no folder of pictures and no parquet file {name}"
     near = difflib.get_close_matches(str(name), names(), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return (

@@ -106,7 +106,7 @@ def read(path: Path) -> Checkpoint:
         return Checkpoint(config, shape, levels, step, notes, tensors)
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{path} is not a checkpoint that lflow can read: {reason}") from None
+        raise ValueError(f"{path} is not a checkpoint that lflow can read, or is damaged: {reason}") from None
 
 
 def _checked(about: Mapping[str, Any]) -> tuple[tuple[int, ...], int | None, int]:

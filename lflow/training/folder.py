@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TextIO
 from lflow.training.config import Config, read_config
 
 STATES = ("queued", "running", "done", "stopped", "failed")
-GONE = "the process ended without a word; resume goes on from its last checkpoint"
+GONE = "the process ended without saying why; resume goes on from its last checkpoint"
 _RUNS = "LFLOW_RUNS"
 _FILES = ("lock", "log.txt", "evaluation.json", "metrics.jsonl", "status.json", "config.json")
 
@@ -66,12 +66,15 @@ class RunFolder:
 
     def create(self, config: Config) -> None:
         """Make the folder of a new run. ValueError if it holds a run already, or something else."""
-        if self.config_file.exists():
+        if self.exists and not self._never_began:
             raise ValueError(f"{self.path} holds a run already: resume it, or name another folder")
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if not self.exists and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(f"{self.path} is there and is not a run: name a new folder")
-        for folder in (self.samples, self.checkpoints):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (self.samples, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"{self.path} cannot be made ({error.strerror}): name another folder") from None
         self.write_config(config)
         self.write_status("queued", 0, config.training.num_steps)
 
@@ -131,6 +134,12 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether the folder is a run's."""
         return self.config_file.is_file()
+
+    @property
+    def _never_began(self) -> bool:
+        """Whether all that there is of the run is that it failed before its first step, as for want of data."""
+        status = self.status()
+        return status.state == "failed" and status.step == 0 and not self.metrics_file.exists()
 
     @property
     def is_held(self) -> bool:
