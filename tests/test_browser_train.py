@@ -65,11 +65,11 @@ def train(runs: Path, name: str, num_steps: int, **model: Any) -> subprocess.Pop
 
 
 def open_train(page: Page, server: Server, **settings: Any) -> Lab:
-    """Open the page, and wait until its script has come to its end."""
+    """Open the page, and wait until it shows a run. While one trains the script never rests for long."""
     page.goto(f"{server.url}/train?{urlencode({f'train_{k}': v for k, v in settings.items()})}")
-    train_page = Lab(page, "train", "train")
-    train_page.wait_until_run()
-    return train_page
+    expect(badge(page)).to_be_visible()
+    expect(page.get_by_text("How it is trained")).to_be_visible()
+    return Lab(page, "train", "train")
 
 
 def badge(page: Page) -> Locator:
@@ -146,7 +146,9 @@ def test_a_short_run_is_done_is_trained_longer_and_shows_what_it_makes(
     expect(page.get_by_text("80 steps in")).to_be_visible(timeout=PATIENCE)
     expect(badge(page)).to_have_text("done")
     opened.press("Show what it makes")
-    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(
+        timeout=PATIENCE
+    )
     with page.expect_download() as download:
         page.get_by_role("button", name="Checkpoint").click()
     assert download.value.suggested_filename == "short.safetensors"
