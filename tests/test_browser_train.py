@@ -65,11 +65,11 @@ def train(runs: Path, name: str, num_steps: int, **model: Any) -> subprocess.Pop
 
 
 def open_train(page: Page, server: Server, **settings: Any) -> Lab:
-    """Open the page, and wait until its script has come to its end."""
+    """Open the page, and wait until it shows a run. While one trains the script never rests for long."""
     page.goto(f"{server.url}/train?{urlencode({f'train_{k}': v for k, v in settings.items()})}")
-    train_page = Lab(page, "train", "train")
-    train_page.wait_until_run()
-    return train_page
+    expect(badge(page)).to_be_visible()
+    expect(page.get_by_text("How it is trained")).to_be_visible()
+    return Lab(page, "train", "train")
 
 
 def badge(page: Page) -> Locator:

@@ -133,22 +133,27 @@ def line(step: int, split: str = "train", **numbers: Any) -> dict[str, Any]:
 def test_panels_put_together_what_is_one_quantity() -> None:
     lines = [
         line(
-            10, **{"loss/nll": 3.0, "loss/other": 1.0, "energy/data": 0.5, "energy/chains": 0.7, "rate": 0.9}
+            10, **{"loss/nll": 3.0, "loss/energy": 1.0, "energy/data": 0.5, "energy/chains": 0.7, "rate": 0.9}
         ),
         line(
-            20, **{"loss/nll": 2.0, "loss/other": None, "energy/data": 0.4, "energy/chains": 0.6, "rate": 0.8}
+            20,
+            **{"loss/nll": 2.0, "loss/energy": None, "energy/data": 0.4, "energy/chains": 0.6, "rate": 0.8},
         ),
-        line(20, "validation", nll=2.5, w2=0.3),
-        line(40, "validation", nll=2.4, w2=0.1),
-        line(60, "validation", nll=2.6, w2=0.2),
+        line(20, "validation", nll=2.5, sliced_w2=0.3, **{"sliced_w2/flow": 0.4, "energy/data": 0.5}),
+        line(40, "validation", nll=2.4, sliced_w2=0.1, **{"sliced_w2/flow": 0.5, "energy/data": 0.4}),
+        line(60, "validation", nll=2.6, sliced_w2=0.2, **{"sliced_w2/flow": 0.6, "energy/data": 0.3}),
     ]
-    found = panels(lines, "w2")
-    assert [panel.quantity for panel in found] == ["w2", "nll", "other", "energy", "rate"]
-    assert found[0].best == (40, 0.1)
-    assert [series.name for series in found[1].series] == [TRAINING, VALIDATION]
-    assert [series.name for series in found[3].series] == ["data", "chains"]
+    found = panels(lines, "sliced_w2")
+    assert {panel.title: [series.name for series in panel.series] for panel in found} == {
+        "sliced w2": [VALIDATION, "flow"],
+        "nll": [TRAINING, VALIDATION],
+        "energy (loss)": [TRAINING],
+        "energy": ["data", "chains", "data, validation"],
+        "rate": [TRAINING],
+    }
+    assert [panel.best for panel in found] == [(40, 0.1), None, None, None, None]
+    assert [series.validates for series in found[3].series] == [False, False, True]
     assert found[2].series[0].steps == [10]  # what was not finite has no point
-    assert [panel.best for panel in found[1:]] == [None] * 4
     assert panels([]) == []
 
 
