@@ -18,10 +18,11 @@ from lflow.training.config import make_config
 from lflow.training.folder import RunFolder
 from tests.browser import screenshot
 from tests.conftest import ROOT, Server, running_app
-from tests.lab_page import SLOW, Lab
+from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
+PATIENCE = 90_000  # milliseconds: on a busy machine a process takes half a minute to start
 LONG = 1_000_000  # steps: nothing waits for their end
 OFTEN = {"log_every": 5, "sample_every": 20, "validate_every": 20, "checkpoint_every": 20, "batch_size": 64}
 SMALL = {"model": "flow", "preset": "two_moons", "training": OFTEN}
@@ -29,8 +30,8 @@ SMALL = {"model": "flow", "preset": "two_moons", "training": OFTEN}
 
 @pytest.fixture(autouse=True)
 def patient() -> Iterator[None]:
-    """What a process does that is just starting takes seconds, on a busy machine many."""
-    expect.set_options(timeout=SLOW)
+    """Wait for a process that is just starting."""
+    expect.set_options(timeout=PATIENCE)
     yield
     expect.set_options(timeout=5000)
 
@@ -64,11 +65,11 @@ def train(runs: Path, name: str, num_steps: int, **model: Any) -> subprocess.Pop
 
 
 def open_train(page: Page, server: Server, **settings: Any) -> Lab:
-    """Open the page, and wait until its script has come to its end."""
+    """Open the page, and wait until it shows a run. While one trains the script never rests for long."""
     page.goto(f"{server.url}/train?{urlencode({f'train_{k}': v for k, v in settings.items()})}")
-    train_page = Lab(page, "train", "train")
-    train_page.wait_until_run()
-    return train_page
+    expect(badge(page)).to_be_visible()
+    expect(page.get_by_text("How it is trained")).to_be_visible()
+    return Lab(page, "train", "train")
 
 
 def badge(page: Page) -> Locator:
@@ -81,7 +82,7 @@ def pictures(page: Page) -> int:
 
 def wait_for_pictures(page: Page, more_than: int) -> None:
     """Wait until the flipbook has more pictures, and shows the newest."""
-    expect(page.get_by_test_id("flipbook").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("flipbook").first).to_be_visible(timeout=PATIENCE)
     page.wait_for_function(
         """least => {
             const find = (root) => root.querySelector("[data-testid=flipbook]")
@@ -91,7 +92,7 @@ def wait_for_pictures(page: Page, more_than: int) -> None:
             return book && Number(book.dataset.pictures) > least;
         }""",
         arg=more_than,
-        timeout=SLOW,
+        timeout=PATIENCE,
     )
 
 
@@ -142,10 +143,12 @@ def test_a_short_run_is_done_is_trained_longer_and_shows_what_it_makes(
     page.get_by_role("spinbutton", name="Up to step").fill("80")
     page.get_by_role("spinbutton", name="Up to step").press("Enter")
     page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_text("80 steps in")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("80 steps in")).to_be_visible(timeout=PATIENCE)
     expect(badge(page)).to_have_text("done")
     opened.press("Show what it makes")
-    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(
+        timeout=PATIENCE
+    )
     with page.expect_download() as download:
         page.get_by_role("button", name="Checkpoint").click()
     assert download.value.suggested_filename == "short.safetensors"
@@ -216,7 +219,7 @@ def test_opens_on_the_example_and_fits(
     open_train(page, server, run="an example")
     book = page.get_by_test_id("flipbook")
     last = book.get_attribute("data-step")
-    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= main.clientWidth")
     screenshot(page, f"train-{scheme}-{width}")

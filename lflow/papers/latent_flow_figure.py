@@ -13,7 +13,7 @@ import torch
 from lflow.papers import figure
 from lflow.papers.experiment import Findings
 from lflow.papers.latent_flow import LONGER
-from lflow.papers.latent_flow_findings import NAMES, PLAIN, PRIORS, title
+from lflow.papers.latent_flow_findings import NAMES, PLAIN, title
 
 SHADES = {
     "gaussian": figure.QUIET,
@@ -27,14 +27,14 @@ VIEW = 3.6  # of the plane, each way
 
 def draw(findings: Findings) -> Any:
     """Three clouds; below them accuracies, errors over the chain's length, and rankings of anomalies."""
-    drawn = figure.new(10.2, 7.4)
-    rows = drawn.add_gridspec(2, 1, height_ratios=(1, 1.25))
+    drawn = figure.new(10.2, 7.6)
+    rows = drawn.add_gridspec(2, 1, height_ratios=(1, 1.3))
     _clouds(rows[0].subgridspec(1, 3).subplots(sharex=True, sharey=True), findings["plane"])
-    below = rows[1].subgridspec(1, 2, width_ratios=(1, 1.15))
+    below = rows[1].subgridspec(1, 2, width_ratios=(1.5, 1))
     left = below[0].subgridspec(2, 1).subplots()
     _accuracies(left[0], findings["compare"])
     _errors(left[1], findings["compare"][0])
-    _anomalies(below[1].subplots(), findings["anomaly"][0])
+    _anomalies(drawn.add_subplot(below[1]), findings["anomaly"][0])
     return drawn
 
 
@@ -42,7 +42,7 @@ def _clouds(axes: Any, points: Findings) -> None:
     inferred, prior = points["inferred"], points["prior"]
     normal = torch.randn(len(prior), 2, generator=torch.Generator().manual_seed(0)).tolist()
     panels = {
-        "a  z of held-out digits, inferred": (inferred, figure.COLOURS["anisotropic"]),
+        "a  z inferred for held-out digits": (inferred, figure.COLOURS["anisotropic"]),
         "drawn from the flow": (prior, SHADES["flow"]),
         "drawn from N(0, I)": (normal, SHADES["gaussian"]),
     }
@@ -56,7 +56,7 @@ def _clouds(axes: Any, points: Findings) -> None:
 
 
 def _accuracies(axes: Any, tables: list[Findings]) -> None:
-    axes.set_title("b  How often inferred z are told from the prior")
+    axes.set_title("b  Inferred z told from the prior")
     places = [(table, name) for table in tables for name in ("nearest", "classifier")]
     for place, (table, name) in enumerate(places):
         for shift, row in enumerate(table["rows"]):
@@ -64,42 +64,29 @@ def _accuracies(axes: Any, tables: list[Findings]) -> None:
             height = place + 0.22 * (shift - 1)
             axes.errorbar(level, height, xerr=error, marker="o", linestyle="", color=SHADES[row["method"]])
     axes.axvline(50, color=figure.INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=1)
-    judges = {"nearest": "nearest neighbour", "classifier": "support vectors"}
+    judges = {"nearest": "1-NN", "classifier": "SVM"}
     names = [
         f"{'MNIST' if table['data'] == 'mnist' else 'digits'}, {table['latent_dim']}-D: {judges[name]}"
         for table, name in places
     ]
     axes.set_yticks(range(len(places)), names)
-    axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="%, 50 is chance")
-    _legend(axes)
-
-
-def _legend(axes: Any) -> None:
-    for place, method in enumerate(PRIORS):
-        axes.annotate(
-            NAMES[method],
-            (0.99, 0.97 - 0.13 * place),
-            xycoords="axes fraction",
-            ha="right",
-            va="top",
-            color=SHADES[method],
-        )
+    axes.set(ylim=(len(places) - 0.5, -0.5), xlabel="% (50: not at all)")
 
 
 def _errors(axes: Any, table: Findings) -> None:
-    axes.set_title("c  Squared error of a pixel over the chain's length, digits")
+    axes.set_title("c  Squared error of a pixel, digits")
     ends = []
     for row in table["rows"]:
         level, bars = figure.estimates(row["squared_error"])
         axes.errorbar(LONGER, level, bars, marker="o", color=SHADES[row["method"]])
         ends.append((*figure.last(LONGER, level), NAMES[row["method"]], SHADES[row["method"]]))
     figure.log_axis(axes.xaxis, LONGER)
-    axes.set(xlabel="steps of inference, in those of training (log)", ylim=(0, None))
+    axes.set(xlabel="length of the chain, in those of training (log)", ylim=(0, None))
     figure.label_ends(axes, ends, gap=0.14)
 
 
 def _anomalies(axes: Any, table: Findings) -> None:
-    axes.set_title("d  A digit left out: area under precision and recall")
+    axes.set_title("d  A digit left out: average precision")
     rows = sorted(table["rows"], key=lambda row: row["mean"])
     for place, row in enumerate(rows):
         shade = SHADES[row["method"]]

@@ -18,9 +18,9 @@ NAMES = {
     "flow": "flow",
     "ebm": "energy prior",
     "pca": "PCA error",
-    "knn": "distance to the fifth neighbour",
+    "knn": "distance to the 5th neighbour",
 }
-SCORES = {"joint": "log p(x, z_K)", "likelihood": "log p(x)", "error": "squared error"}
+SCORES = {"joint": "log p(x, z)", "likelihood": "log p(x)", "error": "squared error"}
 MEASURES = ("nearest", "classifier", "log_likelihood", "stated_error", "effective", "sliced_w2", "acceptance")
 _CHANCE = 0.5
 
@@ -77,7 +77,7 @@ def _plane(records: Sequence[Record]) -> Findings | None:
 
 
 def _tell(estimate: Findings, digits: int, scale: float = 1.0) -> str:
-    scaled = {k: None if v is None else scale * v for k, v in estimate.items()}
+    scaled = {k: None if estimate[k] is None else scale * estimate[k] for k in ("mean", "error")}
     return number(scaled["mean"], digits) if scaled["error"] is None else short(scaled, digits)
 
 
@@ -94,8 +94,8 @@ def _say_compared(table: Findings) -> list[str]:
     ]
     said.append(
         f"{where}: log p(x) of held-out images by annealed importance sampling, a lower bound on average "
-        f"but for the energy prior, in nats: {_each(rows, 'log_likelihood', 2)} (error of one run's estimate: "
-        f"{_each(rows, 'stated_error', 2)}). {_say_order(rows, 'log_likelihood', 'higher')}"
+        f"but for the energy prior, in nats: {_each(rows, 'log_likelihood', 2)} (error of one run's "
+        f"estimate: {_each(rows, 'stated_error', 2)}). {_say_order(rows, 'log_likelihood', 'higher')}"
     )
     first = [row | {"first": row["squared_error"][0], "last": row["squared_error"][-1]} for row in rows]
     said.append(
@@ -138,9 +138,7 @@ def _say_order(rows: Sequence[Findings], name: str, better: str) -> str:
         return "One seed: no test of the difference."
     said = []
     for method in [each for each in at if each != "gaussian"]:
-        gap = short(
-            paired(list(at[method].values()), list(at["gaussian"].values())), 4 if better == "lower" else 2
-        )
+        gap = short(_difference(at[method], at["gaussian"]), 4 if better == "lower" else 2)
         lower, higher = is_lower(at[method], at["gaussian"]), is_lower(at["gaussian"], at[method])
         told = "lower" if lower else "higher" if higher else "not told apart from that of N(0, I)"
         said.append(f"{NAMES[method]} minus N(0, I) {gap}, {told}")
@@ -181,6 +179,12 @@ def title(row: Findings) -> str:
     return name if row["method"] in PLAIN else f"{name}, {SCORES[row['score']]}"
 
 
+def _difference(values: Mapping[int, float], others: Mapping[int, float]) -> Findings:
+    """Of the runs whose seeds both have."""
+    shared = sorted(values.keys() & others.keys())
+    return paired([values[seed] for seed in shared], [others[seed] for seed in shared])
+
+
 def _say_ranked(table: Findings) -> list[str]:
     rows, rates = table["rows"], table["base_rates"]
     one = " (one seed)" if table["data"] == "mnist" else ""
@@ -212,7 +216,7 @@ def _say_pairs(at: Mapping[tuple[str, str], dict[int, float]]) -> list[str]:
     ]
     said = []
     for first, second in [pair for pair in pairs if pair[0] in at]:
-        gap = short(paired(list(at[first].values()), list(at[second].values())), 3)
+        gap = short(_difference(at[first], at[second]), 3)
         higher, lower = is_lower(at[second], at[first]), is_lower(at[first], at[second])
         told = "higher" if higher else "lower" if lower else "not told apart"
         names = [title({"method": method, "score": score}) for method, score in (first, second)]

@@ -1,5 +1,5 @@
-"""What a trained model makes: samples of its best checkpoint, the checkpoint to take along, how good it is, and
-the commands that do the same. Nothing is loaded before a reader asks.
+"""What a trained model makes: samples of its best checkpoint, the checkpoint to take along, how good it is,
+and the commands that do the same. Nothing is loaded before a reader asks.
 """
 
 from __future__ import annotations
