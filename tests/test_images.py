@@ -226,6 +226,7 @@ def test_words_say_where_a_long_run_leads() -> None:
     both = said(gone, gone._replace(method="mala", acceptance=0.97), steps=steps)
     assert "**SGLD (ULA) and MALA go on past the digits.**" in both
     assert "MALA accepts 97 % of its proposals. An accept step takes the error" in both
+    assert "**SGLD (ULA) leaves the digits.**" in said(gone, steps=steps, start="data")
 
 
 @pytest.mark.parametrize(

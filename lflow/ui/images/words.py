@@ -131,9 +131,10 @@ def _beyond(asked: Asked, lanes: Sequence[Seen], known: Known) -> str:
     said = f"After {_counted(asked.steps_as_trained)}, as long as in training, {listed(told)}."
     left = [each for each in longer if _leaves(each, known)]
     if not left:
-        return f"{said} The chains stay about as near to the digits as training left them."
-    goes = "goes on" if len(left) == 1 else "go on"
-    said += f" **{listed([each.title for each in left])} {goes} past the digits.**"
+        return f"{said} The chains stay about as near to the digits as they were then."
+    one, several = ("goes on past", "go on past") if asked.start == "noise" else ("leaves", "leave")
+    goes = one if len(left) == 1 else several
+    said += f" **{listed([each.title for each in left])} {goes} the digits.**"
     if any(each.energy < known.energy.low for each in left):
         said += " There the energy is lower than at real digits: the model holds other images for likelier."
     if not any(each.method in _AIMED_AT_U for each in left):
