@@ -206,9 +206,12 @@ def test_words_give_the_distances_in_units_of_real_digits() -> None:
     text = said(seen(), seen("mala", away=0.11))
     assert "12 images, 15 steps each, from the same noise, with the same noise at every step" in text
     assert "MALA 1.1 and SGLD (ULA) 2." in text
-    assert "As a set MALA is within the spread of real digits; image by image, farther" in text
+    assert (
+        "By this distance, as a set, MALA is within the spread of real digits; image by image, farther"
+        in text
+    )
     near = said(seen(away=0.1, nearest=2.05), seen("mala", away=0.11))
-    assert "As sets SGLD (ULA) and MALA are within the spread of real digits." in near
+    assert "By this distance, as sets, SGLD (ULA) and MALA are within the spread of real digits." in near
     assert "within" not in said(seen(), seen("mala"))
     assert "past the digits" not in text
 

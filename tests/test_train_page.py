@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 import time
@@ -16,7 +15,6 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import lflow
-from lflow import cli
 from lflow.paths import pages_dir
 from lflow.training import checkpoint, launch
 from lflow.training.config import make_config
@@ -25,7 +23,7 @@ from lflow.training.pictures import picture
 from lflow.ui.train import flipbook, keys, makes, words
 from lflow.ui.train import runs as train_runs
 from lflow.ui.train.machine import Machine
-from lflow.ui.train.numbers import TRAINING, VALIDATION, domain, panels
+from lflow.ui.train.numbers import panels
 from tests import toy_model  # noqa: F401  (the model "toy")
 from tests.conftest import ROOT
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
@@ -77,101 +75,6 @@ def opened(**settings: str) -> AppTest:
 def said(app: AppTest) -> str:
     kinds = (app.markdown, app.caption, app.subheader, app.error, app.warning)
     return "\n".join(element.value for kind in kinds for element in kind)
-
-
-# --- what an address stands for -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("model", [name for name in lflow.models.names() if keys.preset(name)])
-def test_what_a_page_opens_on_is_the_preset(model: str) -> None:
-    chosen = keys.preset(model)
-    assert chosen is not None
-    for preset in chosen.choices or ():
-        source = keys.source(model, preset).default
-        fields = [field for field in keys.fields(model, preset) if keys.apply_to(source, field)]
-        made = keys.make(model, preset, source, [(each, each.parameter.default) for each in fields], 0)
-        assert made == make_config({"model": model, "preset": preset})
-        assert keys.stem(made) == f"{model}-{preset}"
-
-
-def test_every_key_is_declared_once_and_checks_its_value() -> None:
-    known = keys.known()
-    assert all(name == parameter.name for name, parameter in known.items())
-    steps = known["toy_rings_training_num_steps"]
-    assert (steps.default, steps.parse("7")) == (40, 7)
-    with pytest.raises(ValueError, match="between"):
-        steps.parse("0")
-    with pytest.raises(ValueError, match="one of"):
-        known["toy_rings_data"].parse("/etc/passwd")  # named data alone: a text is no path
-
-
-def test_other_data_than_the_presets_are_named_and_lose_what_points_lack() -> None:
-    fields = keys.fields("toy", "rings")
-    values = [(each, each.parameter.default) for each in fields if keys.apply_to("two_moons", each)]
-    made = keys.make("toy", "rings", "two_moons", values, 3)
-    assert (made.data.source, made.data.limit, made.seed) == ("two_moons", 200, 3)
-    assert keys.stem(made) == "toy-rings-two_moons"
-
-
-def test_the_command_shown_trains_the_same_run(tmp_path: Path) -> None:
-    values = [(each, each.parameter.default) for each in keys.fields("toy", "rings")]
-    values = [(each, 12 if each.name == "num_steps" else value) for each, value in values]
-    made = keys.make("toy", "rings", "two_moons", values, 5)
-    line = shlex.split(keys.command(made, str(tmp_path / "run")))
-    assert line[:3] == ["python", "-m", "lflow"]
-    assert cli.main(line[3:]) == 0
-    assert RunFolder(tmp_path / "run").config() == made
-
-
-# --- numbers ------------------------------------------------------------------------------------------------
-
-
-def line(step: int, split: str = "train", **numbers: Any) -> dict[str, Any]:
-    return {"step": step, "seconds": 0.1, "split": split, **numbers}
-
-
-def test_panels_put_together_what_is_one_quantity() -> None:
-    lines = [
-        line(
-            10, **{"loss/nll": 3.0, "loss/energy": 1.0, "energy/data": 0.5, "energy/chains": 0.7, "rate": 0.9}
-        ),
-        line(
-            20,
-            **{"loss/nll": 2.0, "loss/energy": None, "energy/data": 0.4, "energy/chains": 0.6, "rate": 0.8},
-        ),
-        line(20, "validation", nll=2.5, sliced_w2=0.3, **{"sliced_w2/flow": 0.4, "energy/data": 0.5}),
-        line(40, "validation", nll=2.4, sliced_w2=0.1, **{"sliced_w2/flow": 0.5, "energy/data": 0.4}),
-        line(60, "validation", nll=2.6, sliced_w2=0.2, **{"sliced_w2/flow": 0.6, "energy/data": 0.3}),
-    ]
-    found = panels(lines, "sliced_w2")
-    assert {panel.title: [series.name for series in panel.series] for panel in found} == {
-        "sliced w2": [VALIDATION, "flow"],
-        "nll": [TRAINING, VALIDATION],
-        "energy (loss)": [TRAINING],
-        "energy": ["data", "chains", "data, validation"],
-        "rate": [TRAINING],
-    }
-    assert [panel.best for panel in found] == [(40, 0.1), None, None, None, None]
-    assert [series.validates for series in found[3].series] == [False, False, True]
-    assert found[2].series[0].steps == [10]  # what was not finite has no point
-    assert panels([]) == []
-
-
-def test_a_long_run_is_averaged_and_keeps_its_ends() -> None:
-    lines = [line(step, **{"loss/nll": float(step % 7)}) for step in range(1, 1001)]
-    (panel,) = panels(lines)
-    (series,) = panel.series
-    assert (series.each, len(series.values), series.steps[-1]) == (7, 143, 1000)
-    assert series.values[0] == pytest.approx(sum(range(7)) / 7)
-    assert (series.low[0], series.high[0]) == (0.0, 6.0)
-
-
-def test_a_chart_leaves_out_the_first_fall() -> None:
-    lines = [line(step, **{"loss/nll": 1000.0 / step}) for step in range(1, 101)]
-    (panel,) = panels(lines)
-    low, high = domain(panel)
-    assert low < 10.0
-    assert 1000 / 6 < high < 1000 / 4
 
 
 # --- what a folder says -------------------------------------------------------------------------------------
@@ -252,19 +155,6 @@ def test_words_of_the_machine() -> None:
     card = Machine(16, None, ("H100, 70 of 80 GiB free",), ("auto", "cpu", "cuda"))
     assert words.about_machine(card) == "H100, 70 of 80 GiB free. 16 CPU cores."
     assert words.crowded(card, 20) == ""
-
-
-def test_learned_is_read_off_the_validation() -> None:
-    lines = [
-        line(10, "validation", nll=2.0),
-        line(20, "validation", nll=1.0),
-        line(30, "validation", nll=1.5),
-    ]
-    told = words.learned(panels(lines, "nll"))
-    assert "nll is 1.5 at step 30; its least was 1, at step 20" in told
-    assert "1 at step 20, its least so far" in words.learned(panels(lines[:2], "nll"))
-    assert words.learned(panels(lines)) == ""  # a run that does not say what it is judged by
-    assert words.learned([]) == "The first numbers come in a moment."
 
 
 def test_a_flipbook_is_thinned_to_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,10 @@ class Subject:
     def test(self) -> DataSet:
         """Data that it has not seen, of a label that was held out too."""
         look = {name: value for name, value in self.choice.options().items() if name != "limit"}
-        return data.open(self.choice.source, "test", limit=self.limit or None, **look)
+        found = data.open(self.choice.source, "test", limit=self.limit or None, **look)
+        if found.label_names != self.training.label_names:
+            raise ValueError(f"the splits of {self.choice.source} do not name the same labels")
+        return found
 
     @cached_property
     def unseen(self) -> DataSet:

@@ -99,11 +99,12 @@ def _distances(lanes: Sequence[Seen], known: Known) -> str:
     """How near each lane ends, as a set of images and image by image."""
     order = sorted(lanes, key=lambda each: each.away)
     told = listed([f"{each.title} {number(each.away / known.away.mean)}" for each in order])
-    said = f"Distance to the digits, over what as many real ones reach that the model has not seen: {told}."
+    said = f"Distance to the digits, in multiples of that of as many unseen real ones: {told}."
     within = [each for each in lanes if known.away.low <= each.away <= known.away.high]
     if not within:
         return said
-    said += f" As {'a set' if len(within) == 1 else 'sets'} {_are(within)} within the spread of real digits"
+    sets = "a set" if len(within) == 1 else "sets"
+    said += f" By this distance, as {sets}, {_are(within)} within the spread of real digits"
     if all(each.nearest > known.nearest.high for each in within):
         return f"{said}; image by image, farther from the nearest digit than real ones are."
     return f"{said}."

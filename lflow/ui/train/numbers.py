@@ -17,6 +17,18 @@ _MOST_POINTS = 150  # of a curve: with more, neighbours are averaged
 _SETTLED = 0.05  # share of the steps whose values may lie beyond the chart: losses often fall from far above
 
 
+TITLES = {
+    "acceptance": "accepted share of proposals",
+    "bits_per_dim": "bits a dimension",
+    "energy": "mean energy",
+    "energy_gap": "energy at data less at chains",
+    "latent_two_sample_accuracy": "share of latents told from the prior",
+    "nll": "-log p in nats",
+    "sliced_w2": "sliced W2 of samples to data",
+    "squared_error": "squared error of reconstructions",
+}
+"""What a reader is told of the quantities that models share; others go by their names."""
+
 Point = tuple[int, float]
 
 
@@ -79,7 +91,8 @@ def _panel(quantity: str, curves: dict[tuple[str, str], list[Point]], is_best: b
     seen = curves.get((quantity, _VALIDATES)) if is_best else None
     title = f"{quantity.removeprefix(_LOSS)} (loss)" if quantity.startswith(_LOSS) else quantity
     best = min(seen, key=lambda point: point[1]) if seen else None
-    return Panel(title.replace("_", " "), list(series.values()), best)
+    said = TITLES.get(quantity, title.replace("_", " "))
+    return Panel(said, list(series.values()), best)
 
 
 def _series(name: str, validates: bool, points: list[Point]) -> Series:
