@@ -20,7 +20,7 @@ from lflow.training import checkpoint, launch
 from lflow.training.config import make_config
 from lflow.training.folder import GONE, RunFolder
 from lflow.training.pictures import picture
-from lflow.ui.train import flipbook, keys, makes, words
+from lflow.ui.train import flipbook, keys, machine, makes, words
 from lflow.ui.train import runs as train_runs
 from lflow.ui.train.machine import Machine
 from lflow.ui.train.numbers import panels
@@ -155,6 +155,8 @@ def test_words_of_the_machine() -> None:
     card = Machine(16, None, ("H100, 70 of 80 GiB free",), ("auto", "cpu", "cuda"))
     assert words.about_machine(card) == "H100, 70 of 80 GiB free. 16 CPU cores."
     assert words.crowded(card, 20) == ""
+    assert machine._card("NVIDIA H100 80GB HBM3, 71680, 81920") == "NVIDIA H100 80GB HBM3, 70 of 80 GiB free"
+    assert machine._card("NVIDIA H100 MIG, [N/A], [N/A]") == "NVIDIA H100 MIG"
 
 
 def test_a_flipbook_is_thinned_to_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,29 +170,6 @@ def test_a_flipbook_is_thinned_to_its_budget(tmp_path: Path, monkeypatch: pytest
     assert len(few) == 10
     assert (few[0], few[-1]) == (files[0], files[-1])
     assert flipbook.thinned(files[:1]) == files[:1]
-
-
-# --- a folder is deleted, and only what the run wrote ------------------------------------------------------
-
-
-def test_deleting_a_run_leaves_nothing(run: RunFolder) -> None:
-    run.delete()
-    assert not run.path.exists()
-
-
-def test_deleting_a_run_leaves_what_it_did_not_write(run: RunFolder, trained: Path) -> None:
-    (run.path / "notes.txt").write_text("mine")
-    copy_tree(trained, run.path / "another")
-    run.delete()
-    assert sorted(path.name for path in run.path.iterdir()) == ["another", "notes.txt"]
-    assert RunFolder(run.path / "another").status().state == "done"
-    assert not run.exists
-
-
-def test_a_run_in_progress_is_not_deleted(run: RunFolder) -> None:
-    with run.held(), pytest.raises(ValueError, match="being trained"):
-        run.delete()
-    assert run.status().state == "done"
 
 
 # --- the page -----------------------------------------------------------------------------------------------
@@ -250,6 +229,34 @@ def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) ->
     wanted = {f"train_{field.parameter.name}" for field in fields if keys.apply_to(source, field)}
     assert wanted <= drawn
     assert 3 <= sum(field.in_view for field in fields) <= 4
+
+
+@pytest.mark.parametrize(("state", "asks"), [("running", True), ("queued", True), ("done", False)])
+def test_the_folder_is_asked_again_only_while_a_run_is_in_progress(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, state: str, asks: bool
+) -> None:
+    periods = []
+
+    def fragment(function: Any, run_every: float | None) -> Any:
+        periods.append(run_every)
+        return function
+
+    monkeypatch.setattr("lflow.ui.train.watch.st.fragment", fragment)
+    run.write_status(state, 10, 40)
+    with run.held():
+        opened()
+    assert [period is not None for period in periods] == [asks]
+
+
+def test_what_a_button_cannot_do_is_told_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "create", full)
+    app = opened()
+    app.button(key="train-start").click().run()
+    assert "No space left" in app.error[0].value
+    assert not app.run().error
 
 
 def test_a_name_in_the_address_is_only_compared(run: RunFolder, folder: Path) -> None:
