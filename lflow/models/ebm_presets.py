@@ -19,6 +19,13 @@ def _plane(data: str, step_size: float) -> Preset:
 # h = 1 and T = ε²/2, as in the papers' code: the network's gradient is then of the size of a step.
 _SHORT_RUN: dict[str, Any] = {"step_size": 1.0, "noise": "uniform", "noise_scale": 1.0}
 
+_SMALL_CONV = (
+    _SHORT_RUN
+    | {"temperature": 5e-4, "chain_steps": 40, "data_noise": 0.03}
+    | {"net": "conv", "width": 16, "learning_rate": 3e-4}
+)
+_FEW = {"num_steps": 600, "batch_size": 32, "ema": 0.99, "validate_every": 100, "sample_every": 100}
+
 PRESETS: dict[str, Preset] = {
     "rings": _plane("rings", 0.02),
     "two_moons": _plane("two_moons", 0.05),
@@ -35,20 +42,20 @@ PRESETS: dict[str, Preset] = {
     "mnist": Preset(
         "mnist",
         "28 × 28 digits, a small convolutional energy",
-        _SHORT_RUN | {"temperature": 5e-4, "chain_steps": 40, "data_noise": 0.03, "net": "conv", "width": 16},
-        {"num_steps": 3000, "batch_size": 64, "ema": 0.99},
+        _SMALL_CONV,
+        _FEW,
     ),
     "flowers": Preset(
         "flowers",
         "drawn flowers, 32 × 32 in colour, a small convolutional energy",
-        _SHORT_RUN | {"temperature": 5e-4, "chain_steps": 40, "data_noise": 0.03, "net": "conv", "width": 16},
-        {"num_steps": 3000, "batch_size": 64, "ema": 0.99},
+        _SMALL_CONV,
+        _FEW,
     ),
     "cifar10": Preset(
         "cifar10",
         "32 × 32 photographs, a small convolutional energy: textures rather than things",
-        _SHORT_RUN | {"temperature": 5e-4, "chain_steps": 40, "data_noise": 0.03, "net": "conv", "width": 16},
-        {"num_steps": 3000, "batch_size": 64, "ema": 0.99},
+        _SMALL_CONV,
+        _FEW,
     ),
     "rings_paper": Preset(
         "rings",
