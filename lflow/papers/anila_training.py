@@ -30,13 +30,14 @@ __all__ = ["TITLE", "conclude", "draw", "jobs", "work"]
 TITLE = "AniLA / STANLEY in training: energies learned from its chains (Karimi, Xie & Li 2023)"
 _SAMPLERS: dict[str, dict[str, Any]] = {
     "ula": {"sampler": "ula"},
+    "ula_half": {"sampler": "ula"},
     "paper": {"sampler": "anila", "variant": "paper"},
     # Without the kink of γ, which a finite step makes of ∇γ.
     "corrected": {"sampler": "anila", "variant": "corrected", "smooth": True},
     "mala": {"sampler": "mala"},
 }
 _STEP_SIZE = {"rings": 0.05, "digits": 1.0}
-_THRESHOLD = {"rings": 2.0, "digits": 0.2}
+_THRESHOLD = {"rings": 2.0, "digits": 0.1}
 _COST = {"corrected": 1.5, "mala": 1.2}
 _LOOKS = 5
 _GRID = 200  # cells an axis: the sum of a smooth density over them converges faster than any power
@@ -50,6 +51,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     def add(part: str, method: str, seed: int, steps: int, gradients: int, chains: int) -> None:
         b = _THRESHOLD[part] if _SAMPLERS[method]["sampler"] == "anila" else None
         config = {"part": part, "method": method, "seed": seed, "h": _STEP_SIZE[part], "b": b, "steps": steps}
+        gradients = gradients // 2 if method == "ula_half" else gradients
         cost = steps * gradients * _COST.get(method, 1.0) * (2 if part == "digits" else 1)
         found.append(Job(config | {"gradients": gradients, "chains": chains}, cost))
 
@@ -58,7 +60,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
             add("rings", method, seed, *((40, 40, 1000) if quick else (500, 50, 3000)))
     for seed in range(min(seeds, 2 if quick else 3)):
         for method in METHODS["digits"]:
-            add("digits", method, seed, *((40, 30, 500) if quick else (120, 60, 1000)))
+            add("digits", method, seed, *((40, 30, 500) if quick else (100, 60, 1000)))
     return found
 
 

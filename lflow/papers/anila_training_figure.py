@@ -15,6 +15,7 @@ from lflow.papers.anila_laws import variant_law
 from lflow.papers.anila_training_findings import RADII
 from lflow.papers.experiment import Findings
 
+_NAMES = {**NAMES, "ula_half": "ULA, half the steps"}
 DASHED, DOTTED = (0, (4, 2)), (0, (1.5, 1.2))
 
 
@@ -33,8 +34,13 @@ def draw(findings: Findings) -> Any:
 
 
 def _style(method: str) -> dict[str, Any]:
-    face = "white" if method == "corrected" else colour(method)
-    return {"color": colour(method), "linestyle": STYLES.get(method, "-"), "markerfacecolor": face}
+    shade = _colour(method)
+    face = "white" if method in ("corrected", "ula_half") else shade
+    return {"color": shade, "linestyle": STYLES.get(method, "-"), "markerfacecolor": face}
+
+
+def _colour(method: str) -> str:
+    return colour(method.removesuffix("_half"))
 
 
 def _curves(axes: Any, findings: Findings, name: str, label: str) -> None:
@@ -43,7 +49,7 @@ def _curves(axes: Any, findings: Findings, name: str, label: str) -> None:
         method, at = row["method"], row["at"]
         level, bars = figure.estimates(row["curve"])
         axes.errorbar(at, level, bars, marker="o", elinewidth=0.7, **_style(method))
-        ends.append((*figure.last(at, level), NAMES[method], colour(method)))
+        ends.append((*figure.last(at, level), _NAMES[method], _colour(method)))
         levels += [each for each in level if not math.isnan(each)]
     floor = findings["floors"][name]
     axes.set(xlim=(0, findings[name][0]["at"][-1]), xlabel="iterations")
@@ -62,6 +68,6 @@ def _radial(axes: Any, findings: Findings) -> None:
     for method in ("ula", "paper", "corrected"):
         if findings["radial"][method] is not None:
             look = _style(method) | ({"linestyle": DOTTED} if method == "corrected" else {})
-            axes.plot(RADII, findings["radial"][method], linewidth=1.1, label=NAMES[method], **look)
+            axes.plot(RADII, findings["radial"][method], linewidth=1.1, label=_NAMES[method], **look)
     axes.set(xlim=(0, get_energy("rings").bounds[0][1]), ylim=(0, None), xlabel="radius", ylabel="density")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize=7.5)

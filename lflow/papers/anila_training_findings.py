@@ -5,6 +5,7 @@ Knows the records of the runs, and nothing of how they were made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,17 +15,19 @@ from lflow.papers.experiment import (
     Record,
     is_lower,
     mean_and_error,
+    or_infinite,
     select,
     short,
 )
 
 METHODS = {
     "rings": ("ula", "paper", "corrected", "mala"),
-    "digits": ("ula", "paper", "corrected"),
+    "digits": ("ula", "ula_half", "paper", "corrected"),
 }
 RADII = [0.0125 + 0.025 * k for k in range(192)]
 TITLES = {
     "ula": "ULA",
+    "ula_half": "ULA with half the steps",
     "paper": "printed AniLA",
     "corrected": "corrected AniLA",
     "mala": "MALA",
@@ -84,16 +87,20 @@ def _say_settings(records: Sequence[Record]) -> str:
         return f"{config['gradients']} gradients on {part} ({settings})"
 
     return (
-        f"In an iteration each chain takes {of('rings')}, {of('digits')}, whatever the method; a step of "
-        "corrected AniLA, whose γ is smooth, counts for two. Network, data, noise, seeds and h are shared, "
-        "and h is tuned for none."
+        f"In an iteration each chain takes {of('rings')}, {of('digits')}, whatever the method; corrected "
+        "AniLA, whose γ is smooth here, takes half as many steps, for each costs two. Network, data, noise, "
+        "seeds and h are shared, and h is tuned for none."
     )
 
 
 def _say_last(name: str, rows: Sequence[Findings], floor: float | None) -> str:
-    told = ", ".join(f"{TITLES[row['method']]} {short(row['curve'][-1], 3)}" for row in rows)
+    def tell(row: Findings) -> str:
+        worst = max(or_infinite(value) for value in row["looks"][-1])
+        told = f" (worst seed {worst:.3f})" if math.isfinite(worst) else ""
+        return f"{TITLES[row['method']]} {short(row['curve'][-1], 3)}{told}"
+
     beside = "" if floor is None else f"; data in the place of chains show {floor:.3f}"
-    return f"At the end the {MEASURES[name][1]} is: {told}{beside}."
+    return f"At the end the {MEASURES[name][1]} is: {', '.join(map(tell, rows))}{beside}."
 
 
 def _say_order(name: str, rows: Sequence[Findings]) -> list[str]:
