@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from lflow import data, models
+from lflow import data, energies, models
 from lflow.evaluation.extractor import classifier_features
+from lflow.evaluation.grid import against
 from lflow.metrics import frechet
 from lflow.models import coopflow as model
 from lflow.models.base import Learner
@@ -21,8 +22,8 @@ from lflow.models.coopflow import CoopFlowLearner
 from lflow.models.data_flow import FlowSettings
 from lflow.models.ebm import EBMLearner
 from lflow.models.flow import FlowLearner
-from lflow.papers.coopflow_findings import COOPERATIVE, LONG, PLANE, TESTED, conclude
-from lflow.papers.coopflow_measures import GridLaw, box_of, distances, draw_data, histogram, law_of_data
+from lflow.papers.coopflow_findings import COOPERATIVE, LEARNED, LONG, PLANE, TESTED, conclude
+from lflow.papers.coopflow_measures import GridLaw, box_of, distances, draw_data, shares_shown
 from lflow.papers.experiment import Config, Findings, Job
 from lflow.papers.learn import learn
 from lflow.spec import parameters
@@ -74,7 +75,7 @@ def learned(config: Config) -> Learner:
         made = {"name": "flow", **{name: getattr(pair, name) for name in same}}
     else:
         made = _energy_alone(pair, config)
-    training = {"num_steps": steps, "batch_size": preset.training["batch_size"]}
+    training = {**preset.training, "num_steps": steps}
     return learn({"model": made, "data": config["data"], "training": training, "seed": config["seed"]})
 
 
@@ -90,7 +91,7 @@ def _energy_alone(pair: model.CoopFlow, config: Config) -> dict[str, Any]:
         "step_size": pair.step_size / temperature,
         "chain_steps": pair.chain_steps,
         "net": pair.net,
-        "width": pair.width,
+        "layers": ",".join([str(pair.width)] * pair.depth),
         "learning_rate": pair.energy_rate,
         "momentum": pair.momentum,
     }
@@ -104,18 +105,17 @@ def _plane(config: Config) -> Findings:
     learner = learned(config)
     after = [None if x is None else distances(x, points) for x in _after(learner, n, seed, (*TESTED, LONG))]
     found: Findings = {key: [row and row[key] for row in after] for key in ("mmd", "w2")}
-    law, box = law_of_data(name), box_of(name)
     if isinstance(learner, FlowLearner | CoopFlowLearner):
-        of_flow = GridLaw.of(lambda x: -learner.flow.flow.log_prob(x.float()).double(), box)
-        found |= {"kl_flow": of_flow.divergence_from(law)}
+        of_flow = against(lambda x: -learner.flow.flow.log_prob(x), energies.get(name))
+        found["kl_flow"] = float(of_flow.kl - of_flow.log_z)  # a flow needs no normaliser
     if isinstance(learner, EBMLearner | CoopFlowLearner):
         scale = learner.settings.temperature if isinstance(learner, EBMLearner) else 1.0
-        of_energy = GridLaw.of(lambda x: learner.energy(x.float()).double() / scale, box)
-        found |= {"kl_energy": of_energy.divergence_from(law)}
-        drawn = distances(of_energy.draw(n, seed), points)
-        found |= {f"{key}_energy": value for key, value in drawn.items()}
+        of_energy = against(learner.energy, energies.get(name), scale)
+        found |= {"kl_energy": float(of_energy.kl), "edge_energy": float(of_energy.edge)}
+        law = GridLaw.of(lambda x: learner.energy(x) / scale, name)
+        found |= {f"{key}_energy": value for key, value in distances(law.draw(n, seed), points).items()}
         if config["method"] == "scratch" and seed == _PICTURED:
-            found |= _picture(learner, of_energy)
+            found |= _picture(learner, law, name)
     return found
 
 
@@ -129,19 +129,14 @@ def _after(learner: Learner, n: int, seed: int, counts: tuple[int, ...]) -> list
     return [None if count else learner.synthesize(n, seed) for count in counts]
 
 
-def _picture(learner: Learner, of_energy: GridLaw) -> Findings:
+def _picture(learner: Learner, law: GridLaw, name: str) -> Findings:
     """What the figure shows of a pair: points of the flow and of the pair, and two densities."""
-    assert isinstance(learner, CoopFlowLearner)
-    proposed, box = learner.propose(_MANY, 1), of_energy.box
-    revised = learner.revise(proposed, learner.fresh_draws(1))
-    return {
-        "flow_x": proposed[:_POINTS, 0].tolist(),
-        "flow_y": proposed[:_POINTS, 1].tolist(),
-        "pair_x": revised[:_POINTS, 0].tolist(),
-        "pair_y": revised[:_POINTS, 1].tolist(),
-        "pair_density": histogram(revised, box),
-        "energy_density": of_energy.coarse(),
-    }
+    proposed, revised = _after(learner, _MANY, 1, (0, LEARNED))
+    assert proposed is not None
+    assert revised is not None
+    shown = {"flow": proposed[:_POINTS], "pair": revised[:_POINTS]}
+    found = {f"{which}_{axis}": x[:, k].tolist() for which, x in shown.items() for k, axis in enumerate("xy")}
+    return found | {"pair_density": shares_shown(revised, name), "energy_density": law.shown()}
 
 
 def _digits(config: Config) -> Findings:

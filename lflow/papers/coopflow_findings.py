@@ -85,7 +85,7 @@ def _table(runs: Runs) -> Findings:
         row: Findings = {
             key: [runs.estimate(method, key, steps) for steps in counts] for key in ("mmd", "w2")
         }
-        for key in ("kl_flow", "kl_energy", "mmd_energy", "w2_energy"):
+        for key in ("kl_flow", "kl_energy", "edge_energy", "mmd_energy", "w2_energy"):
             row[key] = runs.estimate(method, key)
         table[method] = row
     return table
@@ -151,10 +151,12 @@ def _say_density(where: str, runs: Runs) -> str:
             if farther
             else ", and not told to be farther than the pair"
         )
-    kl, distance = (runs.estimate("scratch", key) for key in ("kl_energy", "mmd_energy"))
+    kl, distance, edge = (
+        short(runs.estimate("scratch", f"{key}_energy"), 3) for key in ("kl", "mmd", "edge")
+    )
     return (
-        f"exp(f)/Z on {where}, normalised on a grid: KL(data ‖ exp(f)/Z) {short(kl, 3)} nats, and exact draws "
-        f"of it lie at an MMD of {short(distance, 3)}: {verdict}."
+        f"exp(f)/Z on {where}, normalised on a grid (share of its mass at the edge: {edge}): "
+        f"KL(data ‖ exp(f)/Z) {kl} nats, and exact draws of it lie at an MMD of {distance}: {verdict}."
     )
 
 
