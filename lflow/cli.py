@@ -97,9 +97,13 @@ def new_file(out: Path, force: bool) -> Path:
 def whole_file(out: Path) -> Iterator[BinaryIO]:
     """A file to write that takes its place when it is whole: an interrupted run leaves no broken one."""
     part = out.with_name(out.name + ".part")
-    with part.open("wb") as file:
-        yield file
-    part.replace(out)
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(out)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def progress(wanted: bool, unit: str = "steps") -> Callable[[int, int], None] | None:
@@ -122,7 +126,8 @@ def add_parameters(
 
     Values arrive as `role.name`, or `name` without a role; absent if not given, unless `defaults`.
     """
-    group = parser.add_argument_group(f"parameters of the {role} {owner}") if role and declared else parser
+    of = f"parameters of the {role} {owner}".rstrip()
+    group = parser.add_argument_group(of) if role and declared else parser
     for parameter in declared:
         flag = f"--{parameter.name.replace('_', '-')}"
         if flag in parser._option_string_actions:
@@ -138,9 +143,15 @@ def add_parameters(
 
 def _help(parameter: Parameter) -> str:
     low, high = parameter.low, parameter.high
-    span = "" if low is None else f"{low:g} or more, " if high is None else f"{low:g} to {high:g}, "
+    span = (
+        "" if low is None else f"{low:g} or more, " if high is None else f"{_plain(low)} to {_plain(high)}, "
+    )
     facts = f"{span}default {parameter.default} {parameter.unit}".rstrip()
     return f"{parameter.help} ({facts})".replace("%", "%%")
+
+
+def _plain(number: float) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def _parse(parameter: Parameter) -> Callable[[str], Any]:

@@ -15,8 +15,14 @@ from torch import Tensor
 
 from lflow.noise import Draw, StepNoise
 
-TRAINING, VALIDATION, SYNTHESIS = 100, 101, 102
+TRAINING, VALIDATION, SYNTHESIS, SHUFFLING, BEGINNING, DROPOUT = range(100, 106)
 """What the numbers are for: each use has a stream of its own."""
+
+
+def derived_seed(*numbers: int) -> int:
+    """A seed that is a function of whole numbers, and for others is another in practice."""
+    state = np.random.SeedSequence([int(number) for number in numbers]).generate_state(1, np.uint64)[0]
+    return int(state) % 2**63
 
 
 class Draws:
@@ -36,8 +42,7 @@ class Draws:
     ) -> None:
         self.step, self.rank, self.world_size = step, rank, world_size
         self.device = torch.device(device)
-        state = np.random.SeedSequence([int(seed), use, int(step)]).generate_state(1, np.uint64)[0]
-        self.generator = torch.Generator(self.device).manual_seed(int(state) % 2**63)
+        self.generator = torch.Generator(self.device).manual_seed(derived_seed(seed, use, step))
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers."""

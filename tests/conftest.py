@@ -9,11 +9,12 @@ import time
 import urllib.request
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
 
+from lflow import cli
 from tests.browser import find_or_install_browser, screenshot
 
 # Before torch is loaded: the tests' tensors are small, and threads that wait for each other cost more than
@@ -39,6 +40,25 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The tests keep their decoded data for themselves, and find none of the user's own."""
     os.environ["LFLOW_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ.pop("LFLOW_DATA", None)
+
+
+class Said(NamedTuple):
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command in this process."""
+
+    def run(*words: str) -> Said:
+        code = cli.main([str(word) for word in words])
+        return Said(code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from lflow.training.folder import RunFolder
 from lflow.training.loop import train
 from tests import toy_model
 
+# A model of some billion weights: it must be refused before it is made.
+LARGE = {"model": {"name": "flow", "flow_depth": 64, "flow_width": 1024, "flow_levels": 6}, "data": "digits"}
 TOY = {"model": toy_model.Toy.name, "preset": "rings"}
 
 
@@ -58,6 +60,9 @@ def hostile_files(folder: Path) -> dict[str, Path]:
         "no json": saved("no-json", {"lflow": "{"}),
         "lacking": saved("lacking", {"lflow": "{}"}),
         "huge": saved("huge", changed(shape=[10**9])),
+        "larger than itself": saved("larger", changed(config=LARGE, shape=[1, 64, 64])),
+        "a list": saved("list", {"lflow": "[]"}),
+        "a list of models": saved("models", changed(config=[])),
         "wrong shape": saved("wrong-shape", changed(shape=[3])),
         "future": saved("future", changed(version=99)),
         "unknown model": saved("unknown", changed(config={"model": "no_such_model"})),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,28 +19,10 @@ from lflow import cli
 from lflow.bench import sampling
 from lflow.commands import app as app_command
 from lflow.spec import Parameter
+from tests.conftest import Said
 from tests.test_house import ROOT, loaded_after
 
 QUICK = ("--num-steps", "20", "--num-chains", "30")
-
-
-class Said(NamedTuple):
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in this process."""
-
-    def run(*words: str) -> Said:
-        code = cli.main([str(word) for word in words])
-        return Said(code, *capsys.readouterr())
-
-    return run
 
 
 def answer(said: Said) -> Any:

@@ -135,3 +135,29 @@ def test_validation_names_its_best(name: str, preset: str) -> None:
         found = learner.validate(x, Draws(0, 0))
     assert learner.best in found
     assert all(value.shape == () and bool(value.isfinite()) for value in found.values())
+
+
+@pytest.mark.parametrize(("name", "preset"), runnable())
+def test_two_shares_are_the_batch(name: str, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of the gradients of two processes, each with its share, is that of one with all."""
+
+    def gradients(rank: int, world_size: int) -> dict[str, Tensor]:
+        learner, x = prepared(name, preset)
+        each = len(x) // world_size
+        draws = Draws(5, 3, rank=rank, world_size=world_size)
+        found = learner.training_step(x[rank * each : (rank + 1) * each], draws)
+        torch.stack([*found.losses.values()]).sum().backward()
+        return {key: p.grad for key, p in learner.named_parameters() if p.grad is not None}
+
+    # What other processes hold is not needed for the gradient, which is taken before.
+    monkeypatch.setattr(
+        Draws, "gather", lambda self, x: x.detach().repeat(self.world_size, *[1] * (x.ndim - 1))
+    )
+    alone, first, second = gradients(0, 1), gradients(0, 2), gradients(1, 2)
+    assert alone.keys() == first.keys() == second.keys()
+    for key, whole in alone.items():
+        mean = (first[key] + second[key]) / 2
+        # Chains carry rounding on: sums over a batch are in another order.
+        torch.testing.assert_close(
+            mean, whole, rtol=1e-2, atol=1e-3 * float(whole.abs().max()) + 1e-7, msg=key
+        )

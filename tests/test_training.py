@@ -67,7 +67,7 @@ def test_a_killed_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path, step
     assert died.returncode == -signal.SIGKILL
     status = RunFolder(run).status()
     assert status.state == "stopped"
-    assert "without a word" in status.message
+    assert "without saying why" in status.message
     done = command("resume", str(run), "--json")
     assert done.returncode == 0, done.stderr
     assert_equal(weights(run), weights(whole))
@@ -127,8 +127,10 @@ def test_two_processes_train_what_one_does(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.toy_model"]
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1"}
+    rarely = ["--checkpoint-every", "1000", "--validate-every", "1000"]
     done = subprocess.run(
-        [sys.executable, *words, "train", "toy", "--run-dir", str(run), "--json"],
+        # The first checkpoint is the last: the other process must not look for it before it is there.
+        [sys.executable, *words, "train", "toy", "--run-dir", str(run), "--json", *rarely],
         cwd=ROOT,
         env=surroundings,
         capture_output=True,
@@ -225,6 +227,13 @@ def test_batches_are_whole_passes() -> None:
     assert torch.equal(torch.cat(shares), batches.at(5))
 
 
+def test_what_cannot_be_held_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="no label 77 to hold out"):
+        Batches(make_config({**TOY, "data": {"source": "digits", "held_out": 77}}), torch.device("cpu"))
+    with pytest.raises(ValueError, match="training needs 20"):
+        Batches(make_config({**TOY, "data": {"limit": 19}}), torch.device("cpu"))
+
+
 def test_draws_of_two_are_those_of_one() -> None:
     whole_draw = Draws(1, 5).normal((6, 3))
     shares = [Draws(1, 5, rank=rank, world_size=2).normal((3, 3)) for rank in (0, 1)]
@@ -275,6 +284,23 @@ sys.exit(main(sys.argv[1:]))
     assert RunFolder(run).status().state == "failed"
 
 
+def test_a_damaged_checkpoint_fails_the_run_and_says_so(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    train({**TOY, "max_steps": 10}, folder.path, "cpu")
+    whole_file = folder.last.read_bytes()
+    folder.write_status("queued", 10, 20)
+    folder.last.write_bytes(whole_file[:1000])
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        resume(folder.path, 20, "cpu")
+    assert folder.status().state == "failed"
+    assert "not a checkpoint" in folder.status().message
+    folder.last.write_bytes(whole_file)
+    slim = checkpoint.weights_only(checkpoint.read(folder.last))
+    checkpoint.write(folder.last, slim)
+    with pytest.raises(ValueError, match=r"cannot be trained on: it lacks 'average'"):
+        resume(folder.path, 20, "cpu")
+
+
 def test_a_run_is_trained_by_one_process(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     train({**TOY, "max_steps": 10}, folder.path, "cpu")
@@ -305,6 +331,7 @@ def test_a_run_is_trained_by_one_process(tmp_path: Path) -> None:
         ({"model": "toy", "seed": "1"}, "seed must be a finite number"),
         ({"model": "toy", "version": 99}, "version 99"),
         ({"model": "toy", "max_steps": 0}, "num_steps must be between"),
+        ({"model": "toy", "preset": 7}, "preset"),
     ],
 )
 def test_a_bad_configuration_is_refused(config: dict[str, Any], sentence: str, tmp_path: Path) -> None:
@@ -351,3 +378,20 @@ def test_half_precision_and_curves(tmp_path: Path) -> None:
     learner = train({**TOY, "max_steps": 10, "training": training}, tmp_path / "run", "cpu")
     assert all(parameter.dtype == torch.float32 for parameter in learner.parameters())
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+def test_a_run_that_failed_before_it_began_gives_its_folder_back(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ValueError, match="no data set named 'ringz'"):
+        train({**TOY, "data": {"source": "ringz"}}, folder.path, "cpu")
+    assert folder.status().state == "failed"
+    train({**TOY, "max_steps": 5}, folder.path, "cpu")
+    assert folder.status().state == "done"
+
+
+def test_a_refused_resume_leaves_a_run_that_is_done(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    train({**TOY, "max_steps": 5}, folder.path, "cpu")
+    with pytest.raises(ValueError, match="at least 5"):
+        resume(folder.path, 3, "cpu")
+    assert (folder.status().state, folder.status().num_steps) == ("done", 5)

@@ -56,6 +56,7 @@ function layoutImages(panel, scene, theme, shape, side) {
     height: cells.rows * (cells.height + cells.gap) - cells.gap + 2 * room,
   };
   sizePanel(panel, theme, view, ratio);
+  panel.element.classList.add("images");
   panel.plot.style.marginLeft = `${-room / ratio}px`; // the grid, not the room around it, begins where its title does
   const atlas = document.createElement("canvas");
   atlas.width = cells.columns * width;

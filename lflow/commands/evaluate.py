@@ -13,7 +13,7 @@ from typing import Any
 from lflow.cli import Arguments, Parser, add_parameters, show, whole_file
 from lflow.spec import Parameter
 
-NUM = Parameter("num", 1000, 10, 1_000_000, help="samples in each of five batches, at most")
+NUM = Parameter("num", 1000, 20, 1_000_000, help="samples in each of five batches, at most")
 LIMIT = Parameter("limit", 0, 0, 100_000_000, help="data points of the test split, at most; 0 for all")
 
 
@@ -43,17 +43,15 @@ def run(arguments: Arguments) -> int:
     subject.seed, subject.tell = arguments.seed, _progress()
     began = time.monotonic()
     scores = report(subject)
-    found: dict[str, Any] = {"version": CONFIG_VERSION, "checkpoint": str(file), "step": saved.step}
+    found: dict[str, Any] = {"version": CONFIG_VERSION, "checkpoint": file.name, "step": saved.step}
     found |= {"model": saved.config.model.name, "data": saved.config.data.source, "num": arguments.num}
-    found |= {
-        "limit": arguments.limit,
-        "seed": arguments.seed,
-        "scores": [_plain(each._asdict()) for each in scores],
-    }
-    if RunFolder(arguments.run).exists:
-        with whole_file(RunFolder(arguments.run).evaluation_file) as out:
+    found |= {"limit": arguments.limit, "seed": arguments.seed}
+    found["scores"] = [_plain(score._asdict()) for score in scores]
+    folder = RunFolder(arguments.run)
+    if folder.exists:
+        with whole_file(folder.evaluation_file) as out:
             out.write((json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
-    found["seconds"] = round(time.monotonic() - began, 3)
+    found |= {"checkpoint": str(file), "seconds": round(time.monotonic() - began, 3)}
     show(arguments, found, f"{file} at step {saved.step:,}\n{table(scores)}")
     return 0
 

@@ -20,6 +20,7 @@ _SEEDS = Parameter("seeds", 5, 2, 1000, help="seeds that are reported; more for 
 def declare(parser: Parser, words: Sequence[str]) -> None:
     """The flags of `lflow paper`."""
     parser.add_argument("paper", metavar="PAPER", help=f"one of: {', '.join(PAPERS)}")
+    parser.add_argument("--train", action="store_true", help="the paper's experiment that trains models")
     parser.add_argument("--quick", action="store_true", help="a first look, within two minutes")
     add_parameters(parser, (_SEEDS,), defaults=True)
     parser.add_argument(
@@ -36,7 +37,7 @@ def run(arguments: Arguments) -> int:
     """`lflow paper`."""
     from lflow.papers import experiment
 
-    name = _known(arguments.paper)
+    name = _known(arguments.paper + "-train" * arguments.train)
     folder: Path = arguments.out or Path("runs", "papers", name + "-quick" * arguments.quick)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out must name a folder, and {folder} is a file")

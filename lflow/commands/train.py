@@ -29,21 +29,21 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
         "--run-dir", type=Path, metavar="DIR", help=f"a new folder (default {runs_folder()}/MODEL-PRESET)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
-    _declare_parameters(parser, "data", DataChoice)
-    _declare_parameters(parser, "training", Training)
+    _declare_parameters(parser, "data", DataChoice, "")
+    _declare_parameters(parser, "training", Training, "")
     named = words[0] if words and words[0] in models.names() else None
     if named:
-        _declare_parameters(parser, "model", models.get_class(named))
+        _declare_parameters(parser, "model", models.get_class(named), named)
     parser.epilog = "Name the model before --help, and its presets and parameters are listed too."
     if named and models.get_class(named).presets:
         presets = models.get_class(named).presets
         parser.epilog = "presets: " + "; ".join(f"{name}: {each.about}" for name, each in presets.items())
 
 
-def _declare_parameters(parser: Parser, role: str, owner: Any) -> None:
+def _declare_parameters(parser: Parser, role: str, owner: Any, name: str) -> None:
     pairs: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
     parser.add_argument(f"--{role}-param", help=f"a parameter of the {role}, by name", **pairs)
-    add_parameters(parser, parameters(owner), role, owner.name)
+    add_parameters(parser, parameters(owner), role, name)
 
 
 def run(arguments: Arguments) -> int:
@@ -82,7 +82,8 @@ def report(arguments: Arguments, path: Path) -> int:
     found |= {"num_steps": status.num_steps, **status.facts}
     lines = [line for line in folder.metrics() if line["split"] == "validation"]
     found["validation"] = lines[-1] if lines else None
-    end = f"; go on with: lflow resume {path}" if status.state == "stopped" else ""
+    further = {"stopped": "", "done": " --num-steps N"}.get(status.state)
+    end = "" if further is None else f"; to go on: lflow resume {path}{further}"
     show(arguments, found, f"{path}: {status.state} at step {status.step:,}{end}")
     return 0
 

@@ -140,7 +140,7 @@ def _alike(picture: Bytes, shape: tuple[int, ...], name: str) -> Bytes:
         height, width = picture.shape[1:]
         raise ValueError(
             f"{name} has {width} by {height} pixels and the first picture {shape[2]} by {shape[1]}: "
-            "choose a size for all"
+            "choose one size for all, as --size 32 does"
         )
     if picture.shape[0] > shape[0]:
         raise ValueError(f"{name} is in colour and the first picture is grey: choose grey or colour for all")

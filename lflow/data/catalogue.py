@@ -140,17 +140,22 @@ def _from_path(path: Path, split: str, look: Look, progress: Progress | None) ->
         own_splits = folder.has_splits(path)
         root = path / split if own_splits else path
         files = folder.files(root)
+        # Numbered over both splits: a label that one of them lacks does not shift the others.
+        roots = [path / each for each in ("train", "test")] if own_splits else [path]
+        labels = sorted({name for each in roots for name in folder.label_names(each, folder.files(each))})
 
         def decode() -> Rows:
-            return folder.rows(root, files, look)
+            return folder.rows(root, files, look, labels)
     elif path.suffix == ".parquet":
-        own_splits, files = False, [path]
+        own_splits, files, labels = False, [path], []
 
         def decode() -> Rows:
             return parquet.rows(files, look)
     else:
         raise ValueError(f"{path} is neither a folder of pictures nor a parquet file")
-    data = cache.kept(path.name or "folder", [_identity(files), look.size, look.grey], decode, progress)
+    data = cache.kept(
+        path.name or "folder", [_identity(files), labels, look.size, look.grey], decode, progress
+    )
     if own_splits:
         return data
     rows = split_rows(data.labels.numpy(), split)
@@ -188,6 +193,8 @@ def _in_look(data: DataSet, look: Look) -> DataSet:
 
 
 def _unknown(name: str) -> str:
+    if name.startswith(("/", "./", "../", "~")):
+        return f"there is no folder of pictures and no parquet file {name}"
     near = difflib.get_close_matches(str(name), names(), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return (

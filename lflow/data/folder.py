@@ -38,11 +38,16 @@ def files(folder: Path) -> list[Path]:
     return found
 
 
-def rows(folder: Path, paths: Sequence[Path], look: Look) -> Rows:
-    """The pictures of a folder. ValueError, naming it, for one that cannot be read."""
+def label_names(folder: Path, paths: Sequence[Path]) -> list[str]:
+    """The label of each picture in words: its sub-folder, or "" in the folder itself."""
     inner = [path.relative_to(folder).parts for path in paths]
-    labels = [parts[0] if len(parts) > 1 else "" for parts in inner]  # "": in the folder itself
-    names, numbers = np.unique(labels, return_inverse=True)
+    return [parts[0] if len(parts) > 1 else "" for parts in inner]
+
+
+def rows(folder: Path, paths: Sequence[Path], look: Look, names: Sequence[str]) -> Rows:
+    """The pictures of a folder, their labels numbered as in `names`. ValueError, naming it, for one that
+    cannot be read."""
+    numbers = np.searchsorted(names, label_names(folder, paths))
 
     def pictures() -> Iterator[tuple[str, Bytes]]:
         for path in paths:
@@ -52,4 +57,4 @@ def rows(folder: Path, paths: Sequence[Path], look: Look) -> Rows:
                 raise OSError(f"{path} cannot be read: {error.strerror}") from None
             yield str(path), decode(content, look, str(path))
 
-    return Rows(numbers.astype(np.int64), tuple(names.tolist()), pictures())
+    return Rows(numbers.astype(np.int64), tuple(names), pictures())

@@ -2,10 +2,11 @@
 
 It knows of a model its prior, log p(x | z) and draws of x, and nothing of how it learns.
 
-    w = Π_k exp((β_{k+1} - β_k) t(z_k)),  z_0 ~ base,  z_k a step from z_{k-1} that leaves base·e^{β_k t} as it is
+    w = Π_k exp((β_{k+1} - β_k) t(z_k)),  z_0 ~ base,  z_k a step from z_{k-1} that keeps base·e^{β_k t}
 
-has the mean E_base[e^t] whatever the steps do, so that the log of its average over chains is a stochastic lower
-bound: below log p(x) on average, and near it where the path is long. (Neal 2001; Grosse, Ancha & Roy 2016)
+has the mean E_base[e^t] whatever the steps do, so that the log of its average over chains is a stochastic
+lower bound: below log p(x) on average, and near it where the path is long.
+(Neal 2001, Statistics and Computing 11, 125; Grosse, Ancha & Roy 2016, NeurIPS)
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ class Annealing(Declared):
 class LogMean(NamedTuple):
     """log of a mean of weights, for each of n problems; float64.
 
-    log_mean: (n,). standard_error: (n,) of it, by the delta method; too small where the effective sample size,
-    (n,) of `num_chains` at best, is near one. acceptance: mean over all steps.
+    log_mean: (n,). standard_error: (n,) of it, by the delta method; too small where the effective sample
+    size, (n,) of `num_chains` at best, is near one. acceptance: mean over all steps.
     shared_error: of log Z of an energy prior, which is subtracted from all; zero for other priors.
     """
 
@@ -92,7 +93,7 @@ class LogMean(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What encloses log p(x) of data drawn from the model: (n,) each, a lower and an upper bound on average."""
+    """What encloses log p(x) of data drawn from the model: (n,) each, from below and above on average."""
 
     lower: Tensor
     upper: Tensor
@@ -104,8 +105,8 @@ def log_likelihood(
 ) -> LogMean:
     """log p(x) of each x, (n, *shape), estimated from below on average.
 
-    From the prior, whose density and draws are exact; from an energy prior's base, with the tilt annealed too,
-    less log Z, which is estimated in the same way: the difference of two lower bounds is no bound.
+    From the prior, whose density and draws are exact; from an energy prior's base, with the tilt annealed
+    too, less log Z, which is estimated in the same way: the difference of two lower bounds is no bound.
 
     Example:
         >>> found = log_likelihood(lflow.load("runs/latent"), x, Annealing(num_temperatures=500))

@@ -15,6 +15,7 @@ from torch import Tensor
 from lflow import energies
 from lflow.data import DataSet
 from lflow.evaluation.annealed import Annealing, log_likelihood
+from lflow.evaluation.grid import against
 from lflow.evaluation.subject import Score, Subject
 
 _BATCH = 500  # data points at once
@@ -22,28 +23,61 @@ _MOST_ANNEALED = 500  # of the first test data: a chain is hundreds of gradients
 
 
 def exact(subject: Subject) -> list[Score]:
-    """The mean of `log_prob`, where a model has it: exact for points, for grey values a lower bound."""
-    log_prob = getattr(subject.learner, "log_prob", None)
+    """The mean of `log_prob`, and of a flow's own within a larger model: for grey values a lower bound."""
+    return [*_scores(subject, "log_prob", ""), *_scores(subject, "log_prob_flow", " of the flow alone")]
+
+
+def _scores(subject: Subject, method: str, which: str) -> list[Score]:
+    log_prob = getattr(subject.learner, method, None)
     if log_prob is None:
         return []
-    x = subject.unseen
-    values = in_batches(log_prob, x, subject)
-    mean, error = mean_and_error(values)
-    if subject.learner.levels is None:
+    x, levels = subject.unseen, subject.learner.levels
+    mean, error = mean_and_error(in_batches(log_prob, x, subject))
+    if levels is None:
         about = f"log p(x), exact, of {len(x):,} test points"
-        return [Score("log-likelihood", mean, error, "nats", _own_law(subject), about)]
+        return [Score(f"log-likelihood{which}", mean, error, "nats", own_law(subject), about)]
     about = f"a lower bound on log P(x), by one draw of noise each, of {len(x):,} test images"
-    size, levels = math.prod(subject.learner.shape), subject.learner.levels
-    nats = {"every grey value alike": -size * math.log(levels)}
-    bits = {"every grey value alike": math.log2(levels)}
+    size, blind = math.prod(subject.learner.shape), "every grey value alike"
     scale = 1 / (size * math.log(2))
+    nats, bits = {blind: -size * math.log(levels)}, {blind: math.log2(levels)}
     return [
-        Score("log-likelihood", mean, error, "nats", nats, about),
-        Score("bits per dimension", -mean * scale, error * scale, "bits", bits, about),
+        Score(f"log-likelihood{which}", mean, error, "nats", nats, about),
+        Score(f"bits per dimension{which}", -mean * scale, error * scale, "bits", bits, about),
     ]
 
 
-def _own_law(subject: Subject) -> dict[str, float]:
+def on_grid(subject: Subject) -> list[Score]:
+    """Likelihood and divergence of exp(-U/T)/Z, where a model has an energy of points whose law is known."""
+    learner, source = subject.learner, subject.choice.source
+    energy = getattr(learner, "energy", None)
+    if energy is None or learner.shape != (2,) or source not in energies.names():
+        return []
+    temperature = float(getattr(learner.settings, "temperature", 1.0))
+
+    def at(x: Tensor) -> Tensor:
+        values: Tensor = energy(x.to(subject.device)).cpu()
+        return values
+
+    found = against(at, energies.get(source), temperature)
+    x = subject.unseen.all().x
+    mean, error = mean_and_error(in_batches(at, subject.unseen, subject) / -temperature)
+    mean -= float(found.log_z)
+    cut = f"; {float(found.edge):.1%} of its mass lies at the edge of the grid" if found.edge > 1e-3 else ""
+    about = f"of exp(-U/T)/Z, Z on a grid{cut}"
+    return [
+        Score(
+            "log-likelihood (grid)",
+            mean,
+            error,
+            "nats",
+            own_law(subject),
+            f"{about}, of {len(x):,} test points",
+        ),
+        Score("KL from the data", float(found.kl), None, "nats", {"the data's own law": 0.0}, about),
+    ]
+
+
+def own_law(subject: Subject) -> dict[str, float]:
     """The mean of log p(x) under the law that the test points were drawn from, where it is known."""
     if subject.choice.source not in energies.names():
         return {}
@@ -68,7 +102,7 @@ def annealed(subject: Subject) -> list[Score]:
         f"{found.acceptance:.2f}, at least {fewest:.1f} of them effective"
     )
     beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}
-    return [Score("log-likelihood", mean, (error**2 + chains) ** 0.5, "nats", beside, about)]
+    return [Score("log-likelihood (annealed)", mean, (error**2 + chains) ** 0.5, "nats", beside, about)]
 
 
 def gaussian_log_likelihood(subject: Subject, x: Tensor) -> float:

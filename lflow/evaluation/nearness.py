@@ -13,9 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from lflow.evaluation.extractor import classifier_features
 from lflow.evaluation.likelihood import mean_and_error
 from lflow.evaluation.subject import BATCHES, Score, Subject
-from lflow.metrics import mmd, nearest_neighbour_accuracy, sliced_wasserstein2
+from lflow.metrics import frechet, kid, mmd, nearest_neighbour_accuracy, sliced_wasserstein2
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 FLOOR = "real training data"
@@ -27,7 +28,7 @@ def of_samples(subject: Subject) -> list[Score]:
     if lost:
         about = "samples that are not finite: no distance is measured of the others"
         return [Score("lost samples", lost, None, "share", {"none lost": 0.0}, about)]
-    scores = in_the_plane(subject) if len(subject.learner.shape) == 1 else []
+    scores = in_the_plane(subject) if len(subject.learner.shape) == 1 else by_features(subject)
     return [*scores, _indistinct(subject)]
 
 
@@ -39,6 +40,26 @@ def in_the_plane(subject: Subject) -> list[Score]:
         compared(subject, "sliced W2", sliced_wasserstein2, "distance"),
         compared(subject, "MMD", kernel, "distance"),
     ]
+
+
+def by_features(subject: Subject) -> list[Score]:
+    """Fréchet and kernel distance in the features of a classifier of the data, where they have labels."""
+    choice = subject.choice
+    if int(subject.training.labels.max()) < 1:
+        return []
+    extractor = classifier_features(
+        choice.source,
+        choice.size or None,
+        choice.grey or None,
+        device=subject.device,
+        progress=partial(subject.tell, "a classifier of the data"),
+    )
+    found = [
+        compared(subject, extractor.distance_name, frechet, "distance²", of=extractor.features),
+        compared(subject, "KID", lambda a, b: kid(a, b).value, "distance²", of=extractor.features),
+    ]
+    told = f"in the features of a classifier that is right of {extractor.accuracy:.1%} of the test data"
+    return [score._replace(about=f"{score.about}, {told}") for score in found]
 
 
 def _indistinct(subject: Subject) -> Score:

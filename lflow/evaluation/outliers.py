@@ -13,7 +13,7 @@ from lflow.evaluation.likelihood import in_batches
 from lflow.evaluation.subject import Score, Subject
 from lflow.metrics import auprc, auroc, knn_score, pca_score
 
-_COMPONENTS, _NEIGHBOURS, _RESAMPLES = 20, 5, 200
+_COMPONENTS, _NEIGHBOURS, _RESAMPLES = 20, 5, 100
 
 
 def ranked(subject: Subject) -> list[Score]:

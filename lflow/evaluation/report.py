@@ -9,6 +9,7 @@ from lflow.evaluation.subject import Score, Subject
 
 MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
     likelihood.exact,
+    likelihood.on_grid,
     likelihood.annealed,
     nearness.of_samples,
     outliers.ranked,
@@ -26,13 +27,12 @@ def report(subject: Subject) -> list[Score]:
 
 
 def table(scores: Sequence[Score]) -> str:
-    """The scores for people, a line each and what they are of under it."""
-    width = max(len(score.name) for score in scores)
+    """The scores for people: a line each, and under it what to hold it against and what was measured."""
     lines = []
     for score in scores:
         error = "" if score.error is None else f" ± {score.error:.2g}"
         beside = ", ".join(f"{name} {value:.4g}" for name, value in score.beside.items())
-        lines.append(f"{score.name:{width}}  {score.value:.4g}{error} {score.unit}")
-        lines += [f"{'':{width}}  beside {beside}"] if beside else []
-        lines.append(f"{'':{width}}  {score.about}")
+        lines.append(f"{score.name}: {score.value:.4g}{error} {score.unit}")
+        lines += [f"  beside {beside}"] if beside else []
+        lines.append(f"  {score.about}")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from lflow.evaluation.synthesis import synthesize
 from lflow.models.base import Learner
 from lflow.training.config import DataChoice
 
+_FEWEST = 20  # data points in a batch
 BATCHES = 5
 """Batches of samples that are compared with data, for the spread between them."""
 
@@ -62,11 +63,11 @@ class Subject:
 
     @cached_property
     def test(self) -> DataSet:
-        """Data that it has not seen, of a label that was held out too. ValueError if there are too few."""
+        """Data that it has not seen, of a label that was held out too."""
         look = {name: value for name, value in self.choice.options().items() if name != "limit"}
         found = data.open(self.choice.source, "test", limit=self.limit or None, **look)
-        if len(found) < 2 * BATCHES:
-            raise ValueError(f"{self.choice.source} has {len(found)} data points to test with: too few")
+        if found.label_names != self.training.label_names:
+            raise ValueError(f"the splits of {self.choice.source} do not name the same labels")
         return found
 
     @cached_property
@@ -80,8 +81,11 @@ class Subject:
 
     @property
     def size(self) -> int:
-        """How many points a batch of samples, of test data, and of training data for the floor has."""
-        return min(self.num, len(self.unseen), len(self.training) // BATCHES)
+        """How many points a batch of samples, of test data, and of training data has. ValueError for few."""
+        size = min(self.num, len(self.unseen), len(self.training) // BATCHES)
+        if size < _FEWEST:
+            raise ValueError(f"{size} data points to compare samples with are too few: at least {_FEWEST}")
+        return size
 
     @cached_property
     def samples(self) -> Tensor:

@@ -7,4 +7,4 @@ names = registry.names
 get = registry.get
 get_class = registry.get_class
 
-__all__ = ["Learner", "Model", "Part", "Preset", "TrainingStep", "get", "get_class", "names"]
+__all__ = ["Learner", "Model", "Part", "Preset", "TrainingStep", "get", "get_class", "names", "registry"]

@@ -1,8 +1,10 @@
 """What every model is: declared settings, and the networks that they build and that learn.
 
 A model of your own takes one file: a frozen dataclass under `@registry.register("name")` whose fields are
-its hyperparameters and whose `build` gives a `Learner`, a torch module with a `training_step`. Models know
-nothing of folders, of loops and of pages.
+its hyperparameters and whose `build` gives a `Learner`, a torch module with a `training_step`. Where the
+module is imported, `lflow.train` and `lflow.load` know it; the command line and the app find it through an
+entry point in the group `lflow.models` (see lflow/registry.py). Models know nothing of folders, of loops and
+of pages.
 """
 
 from __future__ import annotations

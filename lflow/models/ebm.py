@@ -144,13 +144,13 @@ class EBMLearner(Learner):
 
     def __init__(self, settings: EBM, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
-        self.net = energy_net(self.shape, settings.net, settings.widths(), settings.activation)
-        self.sampler, self.rule = settings.chain_sampler(), settings.chain_rule()
         kept = settings.num_kept if settings.start == "persistent" else 0
         if kept * math.prod(self.shape) > _MOST_NUMBERS:
             raise ValueError(
                 f"{kept:,} chains of the shape {self.shape} are too many to keep: lower num_kept"
             )
+        self.net = energy_net(self.shape, settings.net, settings.widths(), settings.activation)
+        self.sampler, self.rule = settings.chain_sampler(), settings.chain_rule()
         self.register_buffer("chains", torch.zeros(kept, *self.shape))
         self.chains: Tensor
 
@@ -186,7 +186,7 @@ class EBMLearner(Learner):
 
     def chain(self, x: Tensor, draws: Draws, num_steps: int | None = None) -> ShortRun:
         """The chain of training from x; the parameters learn nothing from it."""
-        count = num_steps or self.settings.chain_steps
+        count = self.settings.chain_steps if num_steps is None else num_steps
         with frozen(self.net):
             return short_run(
                 self.energy, x.detach(), self.sampler, self.rule, count, draws, self.settings.temperature
@@ -200,7 +200,7 @@ class EBMLearner(Learner):
         if chosen.start == "persistent":
             self.chains[kept] = draws.gather(run.x)
         at_data, at_chains = (self.energy(torch.cat([data, run.x])) / chosen.temperature).chunk(2)
-        losses = {"likelihood": at_data.mean() - at_chains.mean()}
+        losses = {"energy_gap": at_data.mean() - at_chains.mean()}
         if chosen.penalty:
             losses["penalty"] = chosen.penalty * (at_data.square().mean() + at_chains.square().mean())
         metrics = {"energy/data": at_data.mean(), "energy/chains": at_chains.mean()}
@@ -245,7 +245,8 @@ class EBMLearner(Learner):
 
     def _first(self, n: int, draws: Draws) -> Tensor:
         if self.settings.start == "persistent":
-            return self.chains[draws.integers(len(self.chains), (n,))]
+            order = draws.uniform((len(self.chains),)).argsort()
+            return self.chains[order[torch.arange(n, device=self.device) % len(order)]]
         return self.noise(n, draws)
 
 

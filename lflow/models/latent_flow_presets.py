@@ -6,12 +6,12 @@ from typing import Any
 
 from lflow.models.base import Preset
 
-_DIGITS: dict[str, Any] = {"latent_dim": 16, "width": 64, "learning_rate": 1e-3, "prior_learning_rate": 1e-3}
+_DIGITS: dict[str, Any] = {"latent_dim": 8, "width": 64, "learning_rate": 3e-3, "prior_learning_rate": 3e-3}
 _DIGITS_TRAINING: dict[str, Any] = {"num_steps": 2000, "batch_size": 100}
-_MNIST: dict[str, Any] = {"latent_dim": 20, "width": 256, "learning_rate": 1e-3, "prior_learning_rate": 1e-3}
+_MNIST: dict[str, Any] = {"latent_dim": 20, "width": 256, "learning_rate": 3e-3, "prior_learning_rate": 3e-3}
 _MNIST_TRAINING: dict[str, Any] = {"num_steps": 3000, "batch_size": 100}
-# LEBM's authors teach the energy a fifth as fast as the generator, in code of the same chain and generator.
-_EBM: dict[str, Any] = {"prior": "ebm", "prior_learning_rate": 2e-4}
+# LEBM's authors teach the energy a fifth as fast as the generator.
+_EBM: dict[str, Any] = {"prior": "ebm", "prior_learning_rate": 6e-4}
 
 
 def _published(

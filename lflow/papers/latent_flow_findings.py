@@ -6,7 +6,7 @@ Knows the records of the runs, and nothing of how they were made.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lflow.papers.experiment import Findings, Record, is_lower, mean_and_error, number, paired, select, short
@@ -18,10 +18,19 @@ NAMES = {
     "flow": "flow",
     "ebm": "energy prior",
     "pca": "PCA error",
-    "knn": "distance to the fifth neighbour",
+    "knn": "distance to the 5th neighbour",
 }
-SCORES = {"joint": "log p(x, z_K)", "likelihood": "log p(x)", "error": "squared error"}
-MEASURES = ("nearest", "classifier", "log_likelihood", "stated_error", "effective", "sliced_w2", "acceptance")
+SCORES = {"joint": "log p(x, z)", "likelihood": "log p(x)", "error": "squared error"}
+MEASURES = (
+    "nearest",
+    "classifier",
+    "log_likelihood",
+    "stated_error",
+    "gap",
+    "effective",
+    "sliced_w2",
+    "acceptance",
+)
 _CHANCE = 0.5
 
 
@@ -35,7 +44,9 @@ def conclude(records: Sequence[Record]) -> Findings:
     sentences = [said for table in found["compare"] for said in _say_compared(table)]
     sentences += [said for table in found["anomaly"] for said in _say_ranked(table)]
     if len(found["anomaly"]) == 1:
-        sentences.append("MNIST is left out: it is part of a full run where its files or the hub are at hand.")
+        sentences.append(
+            "MNIST is left out: it is part of a full run where its files or the hub are at hand."
+        )
     return {**found, "sentences": sentences}
 
 
@@ -75,7 +86,7 @@ def _plane(records: Sequence[Record]) -> Findings | None:
 
 
 def _tell(estimate: Findings, digits: int, scale: float = 1.0) -> str:
-    scaled = {k: None if v is None else scale * v for k, v in estimate.items()}
+    scaled = {k: None if estimate[k] is None else scale * estimate[k] for k in ("mean", "error")}
     return number(scaled["mean"], digits) if scaled["error"] is None else short(scaled, digits)
 
 
@@ -85,24 +96,27 @@ def _each(rows: Sequence[Findings], name: str, digits: int, scale: float = 1.0) 
 
 def _say_compared(table: Findings) -> list[str]:
     rows, where = table["rows"], _where(table)
+    bounded = [row for row in rows if row["gap"]["mean"] is not None]
     said = [
-        f"{where}: inferred z of held-out images are told from draws of the prior (chance 50 %) by the nearest "
-        f"neighbour in {_each(rows, 'nearest', 1, 100)} %, by a support-vector machine in "
+        f"{where}: inferred z of held-out images are told from draws of the prior (chance 50 %) by the "
+        f"nearest neighbour in {_each(rows, 'nearest', 1, 100)} %, by a support-vector machine in "
         f"{_each(rows, 'classifier', 1, 100)} % of cases. {_say_mismatch(rows)}"
     ]
     said.append(
-        f"{where}: log p(x) of held-out images by annealed importance sampling, a lower bound on average but for "
-        f"the energy prior, in nats: {_each(rows, 'log_likelihood', 2)} (error of the estimate of one run "
-        f"{_each(rows, 'stated_error', 2)}). {_say_order(rows, 'log_likelihood', 'higher')}"
+        f"{where}: log p(x) of held-out images by annealed importance sampling, a lower bound on average "
+        f"but for the energy prior, in nats: {_each(rows, 'log_likelihood', 2)}. On images drawn from the "
+        f"model, lower and upper bounds lie apart by {_each(bounded, 'gap', 2)}. "
+        f"{_say_order(rows, 'log_likelihood', 'higher')}"
     )
     first = [row | {"first": row["squared_error"][0], "last": row["squared_error"][-1]} for row in rows]
     said.append(
-        f"{where}: squared error of a reconstructed pixel with the chain of training: {_each(first, 'first', 4)}; "
-        f"with one twenty times as long: {_each(first, 'last', 4)}. {_say_order(rows, 'squared_error', 'lower')}"
+        f"{where}: squared error of a reconstructed pixel with the chain of training: "
+        f"{_each(first, 'first', 4)}; with one twenty times as long: {_each(first, 'last', 4)}. "
+        f"{_say_order(rows, 'squared_error', 'lower')}"
     )
     said.append(
-        f"{where}: sliced W2 of samples to held-out images: {_each(rows, 'sliced_w2', 3)}; an adjusted step of "
-        f"the chain would be accepted in {_each(rows, 'acceptance', 0, 100)} % of cases."
+        f"{where}: sliced W2 of samples to held-out images: {_each(rows, 'sliced_w2', 3)}; an adjusted step "
+        f"of the chain would be accepted in {_each(rows, 'acceptance', 0, 100)} % of cases."
     )
     return said
 
@@ -135,7 +149,7 @@ def _say_order(rows: Sequence[Findings], name: str, better: str) -> str:
         return "One seed: no test of the difference."
     said = []
     for method in [each for each in at if each != "gaussian"]:
-        gap = short(paired(list(at[method].values()), list(at["gaussian"].values())), 4 if better == "lower" else 2)
+        gap = short(_difference(at[method], at["gaussian"]), 4 if better == "lower" else 2)
         lower, higher = is_lower(at[method], at["gaussian"]), is_lower(at["gaussian"], at[method])
         told = "lower" if lower else "higher" if higher else "not told apart from that of N(0, I)"
         said.append(f"{NAMES[method]} minus N(0, I) {gap}, {told}")
@@ -157,7 +171,8 @@ def _ranked(records: Sequence[Record], source: str) -> Findings:
             seeds = sorted({each.config["seed"] for each in runs})
             digits = sorted({each.config["held_out"] for each in runs})
             by_seed = {
-                seed: statistics.fmean(each.found[score] for each in select(runs, seed=seed)) for seed in seeds
+                seed: statistics.fmean(each.found[score] for each in select(runs, seed=seed))
+                for seed in seeds
             }
             by_digit = {
                 str(digit): statistics.fmean(each.found[score] for each in select(runs, held_out=digit))
@@ -175,6 +190,12 @@ def title(row: Findings) -> str:
     return name if row["method"] in PLAIN else f"{name}, {SCORES[row['score']]}"
 
 
+def _difference(values: Mapping[int, float], others: Mapping[int, float]) -> Findings:
+    """Of the runs whose seeds both have."""
+    shared = sorted(values.keys() & others.keys())
+    return paired([values[seed] for seed in shared], [others[seed] for seed in shared])
+
+
 def _say_ranked(table: Findings) -> list[str]:
     rows, rates = table["rows"], table["base_rates"]
     one = " (one seed)" if table["data"] == "mnist" else ""
@@ -187,14 +208,28 @@ def _say_ranked(table: Findings) -> list[str]:
     plain = max((row for row in rows if row["method"] in PLAIN), key=lambda row: row["mean"])
     better = [row for row in rows if row["method"] in PRIORS and row["mean"] > plain["mean"]]
     if better:
-        said.append(f"Above the {title(plain)}, which knows no model, lie {len(better)} of the models' scores.")
+        said.append(
+            f"Above the {title(plain)}, which knows no model, lie {len(better)} of the models' scores."
+        )
     else:
         said.append(f"No model's score reaches the {title(plain)}, which knows no model.")
-    at = {(row["method"], row["score"]): row["by_seed"] for row in rows}
-    if len(at["flow", "joint"]) > 1:
-        for one, other in ((("flow", "joint"), ("gaussian", "joint")), (("flow", "likelihood"), ("flow", "joint"))):
-            gap = short(paired(list(at[one].values()), list(at[other].values())), 3)
-            told = "higher" if is_lower(at[other], at[one]) else "lower" if is_lower(at[one], at[other]) else "not told apart"
-            first, second = (title({"method": m, "score": s}) for m, s in (one, other))
-            said.append(f"{first} minus {second}: {gap}, {told} in a paired test at 99 %.")
+    return [*said, *_say_pairs({(row["method"], row["score"]): row["by_seed"] for row in rows})]
+
+
+def _say_pairs(at: Mapping[tuple[str, str], dict[int, float]]) -> list[str]:
+    """Scores against each other by a paired test."""
+    if len(at["flow", "joint"]) < 2:
+        return []
+    pairs = [
+        (("flow", "joint"), ("gaussian", "joint")),
+        (("ebm", "joint"), ("gaussian", "joint")),
+        (("flow", "likelihood"), ("flow", "joint")),
+    ]
+    said = []
+    for first, second in [pair for pair in pairs if pair[0] in at]:
+        gap = short(_difference(at[first], at[second]), 3)
+        higher, lower = is_lower(at[second], at[first]), is_lower(at[first], at[second])
+        told = "higher" if higher else "lower" if lower else "not told apart"
+        names = [title({"method": method, "score": score}) for method, score in (first, second)]
+        said.append(f"{names[0]} minus {names[1]}: {gap}, {told} in a paired test at 99 %.")
     return said

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from lflow import data
-from lflow.draws import Draws
+from lflow.draws import SHUFFLING, Draws
 from lflow.training.config import Config
 
-_SHUFFLE = 103  # a use of random numbers, beside those of lflow.draws
-_MOST_VALIDATION = 1000
+_MOST_VALIDATION, _FEWEST = 1000, 20
 
 
 class Batches:
     """The data of a run: a tenth of the training split, at most 1,000, is kept for validation.
 
-    ValueError if there are fewer data points than a batch has.
+    Of crops that overlap (textures, patches), training sees the neighbours of those that are kept. ValueError
+    if there are fewer data points than a batch has, or none of the label that is to be held out.
     """
 
     def __init__(self, config: Config, device: torch.device, rank: int = 0, world_size: int = 1) -> None:
@@ -32,6 +32,10 @@ class Batches:
         kept = torch.arange(len(self.data))
         if choice.held_out >= 0:
             kept = kept[self.data.labels != choice.held_out]
+            if len(kept) == len(self.data):
+                raise ValueError(f"{choice.source} has no label {choice.held_out} to hold out")
+        if len(kept) < _FEWEST:
+            raise ValueError(f"{choice.source} has {len(kept)} data points, and training needs {_FEWEST}")
         order = kept[_permutation(len(kept), 0, 0)]
         size = min(_MOST_VALIDATION, len(order) // 10)
         self._validation, self._training = order[:size], order[size:]
@@ -73,4 +77,4 @@ class Batches:
 
 
 def _permutation(n: int, seed: int, turn: int) -> Tensor:
-    return torch.randperm(n, generator=Draws(seed, turn, use=_SHUFFLE).generator)
+    return torch.randperm(n, generator=Draws(seed, turn, use=SHUFFLING).generator)

@@ -43,13 +43,22 @@ class Checkpoint:
 
     def learner(self) -> Learner:
         """The model with its weights, their average where there is one. ValueError if they do not fit it."""
-        learner = self.config.model.build(self.shape, self.levels)
-        fill(learner, self.group("average") or self.group("model"))
+        weights = self.group("average") or self.group("model")
+        with torch.device("meta"):  # no memory is taken for what the file does not hold
+            _check_fit(self.config.model.build(self.shape, self.levels), weights)
+        with torch.random.fork_rng(devices=[]):
+            learner = self.config.model.build(self.shape, self.levels)
+        fill(learner, weights)
         return learner.eval()
 
 
 def fill(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     """Put the tensors into the model. ValueError if their names or shapes are not the model's."""
+    _check_fit(learner, tensors)
+    learner.load_state_dict(tensors)
+
+
+def _check_fit(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     wanted = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     if wanted != found:
@@ -58,7 +67,6 @@ def fill(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
             f"the weights do not fit the model: {wrong[0]} has the shape {found.get(wrong[0], 'of nothing')} "
             f"and needs {wanted.get(wrong[0], 'to be absent')}"
         )
-    learner.load_state_dict(tensors)
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
@@ -94,10 +102,11 @@ def read(path: Path) -> Checkpoint:
         check_version(about, "checkpoint")
         shape, levels, step = _checked(about)
         config = make_config(about["config"])
-        return Checkpoint(config, shape, levels, step, dict(about["notes"]), tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        notes = {name: about["notes"][name] for name in ("seconds", "best", "best_metric")}
+        return Checkpoint(config, shape, levels, step, notes, tensors)
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{path} is not a checkpoint that lflow can read: {reason}") from None
+        raise ValueError(f"{path} is not a checkpoint that lflow can read, or is damaged: {reason}") from None
 
 
 def _checked(about: Mapping[str, Any]) -> tuple[tuple[int, ...], int | None, int]:

@@ -21,12 +21,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from lflow.training.config import Config, read_config
 
 STATES = ("queued", "running", "done", "stopped", "failed")
-GONE = "the process ended without a word; resume goes on from its last checkpoint"
+GONE = "the process ended without saying why; resume goes on from its last checkpoint"
 _RUNS = "LFLOW_RUNS"
 _FILES = ("lock", "log.txt", "evaluation.json", "metrics.jsonl", "status.json", "config.json")
 
@@ -66,12 +66,15 @@ class RunFolder:
 
     def create(self, config: Config) -> None:
         """Make the folder of a new run. ValueError if it holds a run already, or something else."""
-        if self.config_file.exists():
+        if self.exists and not self._never_began:
             raise ValueError(f"{self.path} holds a run already: resume it, or name another folder")
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if not self.exists and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(f"{self.path} is there and is not a run: name a new folder")
-        for folder in (self.samples, self.checkpoints):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (self.samples, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"{self.path} cannot be made ({error.strerror}): name another folder") from None
         self.write_config(config)
         self.write_status("queued", 0, config.training.num_steps)
 
@@ -103,10 +106,11 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Hold the run while it is trained, so that no other process trains it. ValueError if one does."""
         with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ValueError(f"{self.path} is being trained by another process") from None
+            deadline = time.monotonic() + 1  # who only looks whether it is held holds it for a moment
+            while not _locked(lock, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise ValueError(f"{self.path} is being trained by another process")
+                time.sleep(0.01)
             yield
 
     def delete(self) -> None:
@@ -132,17 +136,19 @@ class RunFolder:
         return self.config_file.is_file()
 
     @property
+    def _never_began(self) -> bool:
+        """Whether the run failed before its first step, as for want of data, and left nothing else."""
+        status = self.status()
+        return status.state == "failed" and status.step == 0 and not self.metrics_file.exists()
+
+    @property
     def is_held(self) -> bool:
         """Whether a process trains it now."""
         lock = self.path / "lock"
         if not lock.exists():
             return False
         with lock.open("r") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-        return False
+            return not _locked(file, fcntl.LOCK_SH)
 
     def config(self) -> Config:
         """What the run is made of. ValueError if the folder is not a run's."""
@@ -178,6 +184,15 @@ class RunFolder:
     def pictures(self) -> list[Path]:
         """The pictures of samples, in the order of their steps."""
         return sorted(path for path in self.samples.glob("*.png") if path.stem.isdecimal())
+
+
+def _locked(file: TextIO, how: int) -> bool:
+    """Whether the lock could be had; it ends with the file, or with the process."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def runs_in(parent: Path) -> list[RunFolder]:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from lflow.device import find_device
-from lflow.draws import VALIDATION, Draws
+from lflow.draws import BEGINNING, DROPOUT, VALIDATION, Draws, derived_seed
 from lflow.models.base import Learner
 from lflow.training import checkpoint
 from lflow.training.batches import Batches
@@ -88,12 +88,16 @@ def resume(
 
 
 def _run(config: Config, folder: RunFolder, world: World, say: Say | None) -> Learner:
+    run: Run | None = None
     with _held(folder, world), torch.random.fork_rng():
+        before = folder.status()
         try:
-            Run(config, folder, world, say).go()
+            run = Run(config, folder, world, say)
+            run.go()
         except BaseException as error:
-            if world.leads:
-                _say_failed(folder, config, error)
+            # A run that is done stays so, whatever a caller asks of it in vain.
+            if world.leads and not (run is None and before.state == "done"):
+                _say_failed(folder, config, error, before.step if run is None else run.saved)
             raise
     return checkpoint.load(folder.path)
 
@@ -107,8 +111,7 @@ def _held(folder: RunFolder, world: World) -> Iterator[None]:
         yield
 
 
-def _say_failed(folder: RunFolder, config: Config, error: BaseException) -> None:
-    step = checkpoint.read(folder.last).step if folder.last.exists() else 0
+def _say_failed(folder: RunFolder, config: Config, error: BaseException, step: int) -> None:
     stopped = isinstance(error, KeyboardInterrupt)
     message = "interrupted" if stopped else " ".join(str(error).split()) or type(error).__name__
     folder.write_status("stopped" if stopped else "failed", step, config.training.num_steps, message)
@@ -124,7 +127,7 @@ class Run:
         torch.manual_seed(config.seed)
         learner = config.model.build(self.batches.data.shape, self.batches.data.levels).to(world.device)
         self.weights = Weights(learner, self.training.ema)
-        self.step, self.seconds, self.best = 0, 0.0, math.inf
+        self.step, self.saved, self.seconds, self.best = 0, 0, 0.0, math.inf
         self.unseen: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []
         self.lines: list[dict[str, Any]] = []
         self.stopping, self.began, self.written = False, time.monotonic(), -math.inf
@@ -136,7 +139,7 @@ class Run:
             self._restore(checkpoint.read(self.folder.last))
         else:
             self.weights.learner.initialise(
-                self.batches.whole(0), Draws(self.config.seed, 0, self.world.device)
+                self.batches.whole(0), Draws(self.config.seed, 0, self.world.device, use=BEGINNING)
             )
             self.weights.follow()
         if self.world.leads:
@@ -149,7 +152,8 @@ class Run:
         if saved.step > self.training.num_steps:
             raise ValueError(f"num_steps must be at least {saved.step}, where the checkpoint is")
         self.weights.restore(saved)
-        self.step, self.seconds = saved.step, float(saved.notes["seconds"])
+        self.step = self.saved = saved.step
+        self.seconds = float(saved.notes["seconds"])
         best = saved.notes["best"]
         self.best = math.inf if best is None else float(best)
 
@@ -172,12 +176,13 @@ class Run:
         self._write_status("done" if self.step == self.training.num_steps else "stopped", force=True)
         if self.curves:
             self.curves.close()
+        self.world.wait()  # what the others read is then written
 
     def take_step(self) -> None:
         """One step: a batch, its losses, and what they move."""
         world, weights = self.world, self.weights
         # Dropout takes the global generator; all else that is random comes from `draws`.
-        torch.manual_seed(((self.config.seed * world.size + world.rank) * 2**32 + self.step) % 2**63)
+        torch.manual_seed(derived_seed(self.config.seed, DROPOUT, self.step, world.rank))
         draws = Draws(self.config.seed, self.step, world.device, world.rank, world.size)
         with torch.autocast(world.device.type, torch.bfloat16, enabled=self.bfloat16):
             found = weights.learner.training_step(self.batches.at(self.step), draws)
@@ -262,10 +267,7 @@ class Run:
 
     @property
     def _kept(self) -> str:
-        last = self.folder.last
-        kept = (
-            f"the checkpoint of step {checkpoint.read(last).step}" if last.exists() else "no checkpoint yet"
-        )
+        kept = f"the checkpoint of step {self.saved}" if self.saved else "no checkpoint yet"
         return f"Kept: {kept}. A smaller learning rate, or step size of the chains, is the usual cure"
 
     def _line(self, split: str, numbers: Mapping[str, float]) -> None:
@@ -281,7 +283,7 @@ class Run:
 
     def validate(self) -> None:
         """Look at data that training does not see, and keep the weights if they are the best so far."""
-        draws = Draws(self.config.seed, self.step, self.world.device, use=VALIDATION)
+        draws = Draws(self.config.seed, 0, self.world.device, use=VALIDATION)  # each time the same
         with self.weights.shown() as learner, torch.no_grad():
             found = learner.validate(self.batches.validation(), draws)
         numbers = {name: float(value) for name, value in found.items()}
@@ -309,6 +311,7 @@ class Run:
         self._look()
         if self.world.leads:
             self._keep(self.folder.last)
+        self.saved = self.step
 
     def _keep(self, path: Path) -> None:
         if wrong := self.weights.not_finite():

@@ -99,6 +99,16 @@ def parameter_control(
         return st.toggle(
             label, parameter.default, key=key, help=parameter.help, bind="query-params", on_change=on_change
         )
+    if parameter.kind is str:
+        return st.text_input(
+            label,
+            parameter.default,
+            max_chars=int(parameter.high or 0) or None,
+            key=key,
+            help=parameter.help,
+            bind="query-params",
+            on_change=on_change,
+        )
     return _number(key, parameter, label, on_change)
 
 

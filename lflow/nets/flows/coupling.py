@@ -26,7 +26,7 @@ class Coupling(Bijection):
     def __init__(self, kept: Tensor, net: nn.Module, transform: Elementwise) -> None:
         """kept: (channels,) bool, which channels stay."""
         super().__init__()
-        indices = torch.arange(len(kept))
+        indices = torch.arange(len(kept), device=kept.device)
         self.register_buffer("kept", indices[kept], persistent=False)
         self.register_buffer("changed", indices[~kept], persistent=False)
         self.register_buffer("order", torch.cat([self.kept, self.changed]).argsort(), persistent=False)
@@ -63,7 +63,7 @@ def make_transform(coupling: str, num_components: int, bound: float = 3.0) -> El
 
 def first_half(channels: int) -> Tensor:
     """(channels,) bool: true in the first half, which is the smaller one of an odd number."""
-    return torch.arange(channels) < channels // 2
+    return torch.arange(channels, device="cpu") < channels // 2
 
 
 def start_at(layer: nn.Linear | nn.Conv2d, start: tuple[float, ...]) -> None:

@@ -29,7 +29,8 @@ class MixtureOfLogistics:
 
     @property
     def start(self) -> tuple[float, ...]:
-        spread = torch.linspace(-2, 2, self.num_components + 2)[1:-1].tolist()  # equal ones would stay equal
+        gap = 4 / (self.num_components + 1)
+        spread = [gap * (k + 1) - 2 for k in range(self.num_components)]  # equal ones would stay equal
         return (0.0, 0.0, *[0.0] * self.num_components, *spread, *[0.0] * self.num_components)
 
     def to_latent(self, x: Tensor, parameters: Tensor) -> Mapped:

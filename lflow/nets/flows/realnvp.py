@@ -62,7 +62,7 @@ class RealNVP(Flow):
         transform = make_transform(coupling, num_components, bound)
         steps: list[Bijection] = []
         for number in range(num_couplings):
-            kept = first_half(dim) if linear else torch.arange(dim) % 2 == number % 2
+            kept = first_half(dim) if linear else torch.arange(dim, device="cpu") % 2 == number % 2
             steps += [ActNorm(dim)] if actnorm else []
             steps += [LULinear(dim)] if linear else []
             steps.append(_dense_coupling(kept, hidden, transform, activation))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 
 import streamlit as st
@@ -31,4 +32,5 @@ def model() -> None:
     with st.expander("The model"):
         st.latex(learner.settings.formula)
         st.caption(learner.settings.reference)
-        st.markdown((folder() / "README.md").read_text(encoding="utf-8"))
+        card = (folder() / "README.md").read_text(encoding="utf-8")
+        st.markdown(re.sub(r"^#+ ", "##### ", card, flags=re.MULTILINE))  # headings within a page's

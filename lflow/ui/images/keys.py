@@ -35,9 +35,9 @@ LANES = Parameter(
 )
 STARTS = {"noise": "noise", "data": "real digits", "corrupted": "half a digit"}
 _START_HELP = "noise as in training, digits that the model has not seen, or their upper halves over noise"
-THRESHOLDS = {"pixel_b": 0.01, "image_b": 0.08}
+THRESHOLDS = {"pixel_b": 0.03, "image_b": 0.2}
 """AniLA's threshold on the slope along a pixel, and on that of an image."""
-BUDGET = 2_000_000
+BUDGET = 1_000_000
 """Gradients of an image that a page may ask for at once."""
 
 
@@ -48,7 +48,7 @@ def declared() -> Mapping[str, Parameter]:
     h, t = model.step_size, model.temperature
     found = (
         Parameter("h", h, 1e-6, 100.0, log=True, shown=(h / 30, h * 30), help="h, the size of a step"),
-        Parameter("steps", model.chain_steps, 1, 10_000, log=True, shown=(10, 5000), help="how many to take"),
+        Parameter("steps", model.chain_steps, 1, 10_000, log=True, shown=(10, 3000), help="how many to take"),
         Parameter("start", "noise", choices=tuple(STARTS), titles=tuple(STARTS.values()), help=_START_HELP),
         Parameter("elementwise", True, help="γ for each pixel; else one for each image"),
         *(_threshold(name, default) for name, default in THRESHOLDS.items()),
@@ -92,8 +92,17 @@ class Asked(NamedTuple):
     @property
     def steps_as_trained(self) -> int:
         """The steps that take as long a time, steps times h, as a chain took in training."""
-        model = trained().learner.settings
-        return max(1, round(model.chain_steps * model.step_size / self.h))
+        return max(1, round(trained().learner.settings.chain_steps * self.h_as_trained / self.h))
+
+    @property
+    def h_as_trained(self) -> float:
+        """The step size of the chains in training."""
+        return trained().learner.settings.step_size
+
+    @property
+    def is_large_step(self) -> bool:
+        """Whether the step is so much larger than in training that its own error may lead a chain away."""
+        return self.h > 2 * self.h_as_trained
 
     @property
     def key(self) -> str:

@@ -12,7 +12,8 @@ import streamlit as st
 from lflow.exact import Floor
 from lflow.paths import assets_dir
 from lflow.ui import take
-from lflow.ui.images import about, controls, keys, outcome, runs, words
+from lflow.ui.controls import set_control
+from lflow.ui.images import about, controls, keys, outcome, runs, table, words
 from lflow.ui.images.keys import Asked
 from lflow.ui.images.model import trained
 from lflow.ui.images.runs import Known, Report
@@ -63,7 +64,8 @@ def _compute(asked: Asked, store: Store, report: Report | None) -> Shown:
     tracks = runs.run(asked, model, store, report)
     known = store.get(f"known {asked.num_images}", lambda: runs.known(model, asked.num_images))
     payload = pack(make_scene(asked, tracks, known))
-    return payload, [words.seen(asked, track) for track in tracks], known
+    published = next((track for track in tracks if track.method == "paper"), None)
+    return payload, [words.seen(asked, track, published) for track in tracks], known
 
 
 def show(lanes: Sequence[str], settings: Mapping[str, Any]) -> None:
@@ -89,6 +91,11 @@ def show(lanes: Sequence[str], settings: Mapping[str, Any]) -> None:
     STAGE.play(payload)
     for paragraph in words.under(asked, seen, known):
         st.markdown(paragraph)
+    if asked.is_large_step:
+        safe = asked.h_as_trained
+        take_it = f"Take the step size of training, h = {safe:g}"
+        st.button(take_it, on_click=set_control, args=(controls.PAGE.key("h"), safe))
+    table.show(seen, known)
     about.step(asked)
     about.model()
     take.section(keys.PREFIX, lambda: outcome.outcome(asked, _store()))

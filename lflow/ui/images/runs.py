@@ -25,7 +25,7 @@ from lflow.ui.images.model import Trained
 from lflow.ui.store import Store
 
 MOST_FRAMES = 90
-_PROJECTIONS = 64
+_PROJECTIONS = 256
 _REPEATS = 60
 _BLOCK = 2048  # images whose gradients are taken at once
 Report = Callable[[float, str], None]

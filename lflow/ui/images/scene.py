@@ -97,7 +97,7 @@ def _metrics(asked: Asked, tracks: Sequence[Track], known: Known) -> list[Metric
 
 
 _AWAY = (
-    "Sliced Wasserstein-2 distance of the images to the training digits, over 64 directions. The line is "
+    "Sliced Wasserstein-2 distance of the images to the training digits, over 256 directions. The line is "
     "what as many real digits show that the model has not seen; the band holds 95 % of them."
 )
 _NEAREST = (

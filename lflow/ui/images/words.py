@@ -16,7 +16,10 @@ _BEGIN = {
 }
 _BEYOND = 2  # times the length of training, from which on a run is a longer one
 _MUCH = 1.5  # times farther, to be worth a word
-_OUTSIDE, _WORTH_A_WORD = 1.25, 0.01
+OUTSIDE = 1.25  # times the value of black or white: no pixel's any more
+_AIMED_AT_U = ("ula", "corrected", "metropolis", "mala")
+"""The lanes whose law is that of U, but for the error of a step as small as in training."""
+_HARDLY = 0.02  # of a pixel, whose range is 2
 
 
 class Seen(NamedTuple):
@@ -26,53 +29,65 @@ class Seen(NamedTuple):
     away: float
     """Sliced W2 to the training digits."""
     away_as_trained: float | None
-    """The same after as long a time as in training, where the run goes well beyond it."""
+    """The same after as long a time as in training, where the run goes well beyond it in steps as small."""
     nearest: float
+    """The median distance of an image to the nearest training digit."""
     energy: float
     outside: float
     """The share of pixel values well beyond what a pixel can show."""
-    shrunk: float | None
-    """The share of the steps (of pixels, or of images) that AniLA shrinks."""
+    shrunk: tuple[float, float] | None
+    """The share of the steps (of pixels, or of images) that AniLA shrinks, at the start and at the end."""
+    apart: float | None
+    """How far a pixel is from where the published step with the same noise takes it, on average."""
     acceptance: float | None
     lost: int
 
     @property
     def title(self) -> str:
-        return TITLES[self.method]
+        """What a sentence calls the lane."""
+        return TITLES[self.method].replace(",", "")
 
 
-def seen(asked: Asked, track: Track) -> Seen:
-    """The numbers of a lane's end that the words need."""
-    result, as_trained = track.result, None
-    if asked.steps >= _BEYOND * asked.steps_as_trained:
+def seen(asked: Asked, track: Track, published: Track | None = None) -> Seen:
+    """The numbers of a lane's end that the words need. published: the lane of the published step."""
+    result, as_trained, shrunk, apart = track.result, None, None, None
+    if asked.steps >= _BEYOND * asked.steps_as_trained and not asked.is_large_step:
         as_trained = float(track.away[int((result.steps >= asked.steps_as_trained).int().argmax())])
+    if track.scaling is not None:
+        first, last = (float((track.scaling[frame] < 1).float().mean()) for frame in (0, -1))
+        shrunk = first, last
+    if track.method == "corrected" and published is not None:
+        apart = float((result.positions[-1] - published.result.positions[-1]).abs().mean())
     return Seen(
         track.method,
         away=float(track.away[-1]),
         away_as_trained=as_trained,
         nearest=float(track.nearest[-1]),
         energy=float(track.energy[-1].mean()),
-        outside=float((result.positions[-1].abs() > _OUTSIDE).float().mean()),
-        shrunk=None if track.scaling is None else float((track.scaling[-1] < 1).float().mean()),
+        outside=float((result.positions[-1].abs() > OUTSIDE).float().mean()),
+        shrunk=shrunk,
+        apart=apart,
         acceptance=float(result.acceptance[1:].nanmean()) if track.sampler.has_accept_step else None,
         lost=track.lost,
     )
 
 
 def under(asked: Asked, lanes: Sequence[Seen], known: Known) -> list[str]:
-    """What was just seen, in paragraphs."""
+    """What was just seen, in paragraphs; the numbers stand in a table beside them."""
     noise = ", with the same noise at every step" if len(lanes) > 1 else ""
     said = [
         f"{asked.num_images:,} images, {_counted(asked.steps)} each, {_BEGIN[asked.start]}{noise}: h = "
         f"{asked.h:g}, T = {asked.temperature:g}."
     ]
+    if asked.is_large_step:
+        said.append(f"The step is {number(asked.h / asked.h_as_trained)} times as large as in training.")
     lost = [f"{each.title} lost {each.lost:,} images" for each in lanes if each.lost]
     if lost:
         said.append(f"**{listed(lost)}**: the step is too large for the slopes of this energy.")
     kept = [each for each in lanes if not each.lost]
     if not kept:
-        return said
-    more = [_beyond(asked, kept, known), _accepted(kept, known), _shrunk(asked, kept), _outside(kept)]
+        return [" ".join(said)]
+    more = [_beyond(asked, kept, known), _exactly(kept, known), _anila(asked, kept)]
     return [" ".join([*said, _distances(kept, known)]), *filter(None, more)]
 
 
@@ -81,18 +96,22 @@ def _counted(steps: int) -> str:
 
 
 def _distances(lanes: Sequence[Seen], known: Known) -> str:
-    """How near each lane ends."""
-    told = listed([f"{each.title} {number(each.away / known.away.mean)}" for each in lanes])
-    said = f"Distance to the digits, over what as many real digits reach that the model has not seen: {told}."
-    within = [each.title for each in lanes if known.away.low <= each.away <= known.away.high]
-    if within:
-        who = "all of them are" if 1 < len(lanes) == len(within) else f"{listed(within)} {_is(within)}"
-        said += f" By this measure {who} where real digits are."
-    return said
+    """How near each lane ends, as a set of images and image by image."""
+    order = sorted(lanes, key=lambda each: each.away)
+    told = listed([f"{each.title} {number(each.away / known.away.mean)}" for each in order])
+    said = f"Distance to the digits, in multiples of that of as many unseen real ones: {told}."
+    within = [each for each in lanes if known.away.low <= each.away <= known.away.high]
+    if not within:
+        return said
+    sets = "a set" if len(within) == 1 else "sets"
+    said += f" By this distance, as {sets}, {_are(within)} within the spread of real digits"
+    if all(each.nearest > known.nearest.high for each in within):
+        return f"{said}; image by image, farther from the nearest digit than real ones are."
+    return f"{said}."
 
 
-def _is(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+def _are(lanes: Sequence[Seen]) -> str:
+    return f"{listed([each.title for each in lanes])} {'is' if len(lanes) == 1 else 'are'}"
 
 
 def _leaves(lane: Seen, known: Known) -> bool:
@@ -104,67 +123,60 @@ def _leaves(lane: Seen, known: Known) -> bool:
 
 def _beyond(asked: Asked, lanes: Sequence[Seen], known: Known) -> str:
     """What a run shows that goes on for longer than the chains did in training."""
-    longer = [each for each in lanes if each.away_as_trained is not None]
-    if not longer:
-        return ""
     floor = known.away.mean
-    told = [
-        f"{each.title} is at {number((each.away_as_trained or 0) / floor)} and then at "
-        f"{number(each.away / floor)}"
-        for each in longer
-    ]
+    longer = [each for each in lanes if each.away_as_trained is not None]
+    told = [f"{each.title} was at {number((each.away_as_trained or 0) / floor)}" for each in longer]
+    if not told:
+        return ""
     said = f"After {_counted(asked.steps_as_trained)}, as long as in training, {listed(told)}."
     left = [each for each in longer if _leaves(each, known)]
     if not left:
-        return f"{said} The chains stay about as near to the digits as training left them."
-    said += f" **{listed([each.title for each in left])} {_goes(left)} past the digits.**"
-    lower = [each for each in left if each.energy < known.energy.low]
-    if lower:
-        energies = listed([f"{number(each.energy)} ({each.title})" for each in lower])
+        return f"{said} The chains stay about as near to the digits as they were then."
+    one, several = ("goes on past", "go on past") if asked.start == "noise" else ("leaves", "leave")
+    goes = one if len(left) == 1 else several
+    said += f" **{listed([each.title for each in left])} {goes} the digits.**"
+    if any(each.energy < known.energy.low for each in left):
+        said += " There the energy is lower than at real digits: the model holds other images for likelier."
+    if not any(each.method in _AIMED_AT_U for each in left):
+        return said
+    if asked.start == "noise" and min(each.away_as_trained or 0 for each in left) < _MUCH * known.away.high:
         said += (
-            f" The mean energy is {energies}, and that of real digits {number(known.energy.mean)}: the model "
-            "holds other images for likelier than digits."
+            " What it has learned is where a short chain ends: with that chain it is a generator of digits."
         )
+    return f"{said} $e^{{-U/T}}$ is not their density."
+
+
+def _exactly(lanes: Sequence[Seen], known: Known) -> str:
+    """What an accept step adds to that."""
+    exact = [each for each in lanes if each.acceptance is not None and _leaves(each, known)]
+    if not exact:
+        return ""
+    accepts = listed([f"{each.title} accepts {percent(each.acceptance or 0)}" for each in exact])
     return (
-        f"{said} What it has learned is where a short chain ends: with that chain it is a generator of "
-        "digits, and exp(-U/T) is not their density."
+        f"{accepts} of its proposals. An accept step takes the error of the step size away: where it leads "
+        "is the energy's doing."
     )
 
 
-def _goes(lanes: Sequence[Seen]) -> str:
-    return "goes on" if len(lanes) == 1 else "go on"
-
-
-def _accepted(lanes: Sequence[Seen], known: Known) -> str:
-    told = [f"{each.title} {percent(each.acceptance)}" for each in lanes if each.acceptance is not None]
-    if not told:
-        return ""
-    said = f"Proposals that were accepted: {listed(told)}."
-    exact = [each for each in lanes if each.acceptance is not None and _leaves(each, known)]
-    if exact:
-        said += " An accept step takes the error of the step size away: where it leads is the energy's doing."
-    return said
-
-
-def _shrunk(asked: Asked, lanes: Sequence[Seen]) -> str:
-    told = [f"{each.title} {percent(each.shrunk)}" for each in lanes if each.shrunk is not None]
-    if not told:
+def _anila(asked: Asked, lanes: Sequence[Seen]) -> str:
+    """How much AniLA shrinks, and what the correction changes."""
+    shrunk = [(each.title, *each.shrunk) for each in lanes if each.shrunk is not None]
+    if not shrunk:
         return ""
     what, slope = ("pixels", "|∂U|") if asked.elementwise else ("images", "|∇U|")
-    return (
-        f"Share of the {what} whose step is shrunk at the end, as {slope} is above b = {asked.b:g}: "
-        f"{listed(told)}."
+    first = percent(shrunk[0][1])
+    last = listed([f"{percent(end)} ({title})" for title, _, end in shrunk])
+    said = (
+        f"AniLA shrinks the step where {slope} is above b = {asked.b:g}: at the start on {first} of the "
+        f"{what}, at the end on {last}."
     )
-
-
-def _outside(lanes: Sequence[Seen]) -> str:
-    told = [f"{each.title} {percent(each.outside)}" for each in lanes if each.outside > _WORTH_A_WORD]
-    if not told:
-        return ""
-    return (
-        f"Pixel values beyond {_OUTSIDE:g} times what a pixel can show, which are drawn black or white: "
-        f"{listed(told)}."
-    )
+    apart = next((each.apart for each in lanes if each.apart is not None), None)
+    if apart is None:
+        return said
+    said += f" As published and corrected, pixels end {number(apart)} apart on average, of a range of 2"
+    if apart < _HARDLY:
+        return f"{said}: so short and cold a chain is hardly moved by the term T∇γ that the paper leaves out."
+    return f"{said}: that is what the term T∇γ does, which the paper leaves out."
 
 
 def captions(track: Track, known: Known) -> list[str]:

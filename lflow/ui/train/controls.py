@@ -32,7 +32,7 @@ from lflow.ui.train.machine import Machine
 from lflow.ui.train.runs import EXAMPLE, Runs, seconds_taken
 
 GROUPS = ("model", "preset", "data", "settings", "start")
-_PARTS = {"training": "Training", "model": "Model", "data": "Data"}
+_PARTS = {"model": "Model", "training": "Training", "data": "Data"}
 _ICONS = {
     "queued": "hourglass_empty",
     "running": "play_circle",
@@ -60,7 +60,8 @@ def what_to_train(seed: int) -> tuple[Config | None, str]:
     presets = keys.preset(model)
     preset = str(_draw(presets, "Preset", "preset")) if presets else ""
     if preset and not PAGE.is_hidden("preset"):
-        st.caption(plain(models.get_class(model).presets[preset].about))
+        about = models.get_class(model).presets[preset].about
+        st.caption(plain(f"{about[:1].upper()}{about[1:].rstrip('.')}."))
     source = str(_draw(keys.source(model, preset), "Data set", "data"))
     if source in HUB_SETS:
         st.caption(_HUB)

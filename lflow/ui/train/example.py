@@ -8,15 +8,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from lflow import cli
 from lflow.paths import assets_dir
 from lflow.training import checkpoint
 from lflow.training.folder import RunFolder
 
-CONFIG = {
-    "model": "flow",
+CONFIG: dict[str, Any] = {
+    "model": "ebm",
     "preset": "rings",
-    "training": {"validate_every": 100, "sample_every": 200, "log_every": 20},
+    "training": {"log_every": 20},
 }
 
 
@@ -26,14 +28,14 @@ def example() -> RunFolder:
 
 
 def build() -> None:
-    """Train it and write what the page shows of it: no optimiser, no paths, no process."""
+    """Train and evaluate it, and write what the page shows of it: no optimiser, no paths, no process."""
     from lflow import train
 
     shipped = example()
-    shutil.rmtree(shipped.path, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "example")
         train(CONFIG, run.path, device="cpu")
+        shutil.rmtree(shipped.path, ignore_errors=True)
         shipped.create(run.config())
         for picture in run.pictures():
             shutil.copy(picture, shipped.samples)
@@ -42,3 +44,4 @@ def build() -> None:
         status = run.status()
         kept = {name: status.facts[name] for name in ("device", "seconds", "best", "best_metric")}
         shipped.write_status(status.state, status.step, status.num_steps, **kept)
+    cli.main(["evaluate", str(shipped.path)])

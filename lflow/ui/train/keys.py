@@ -6,6 +6,7 @@ out is the preset's, whatever was chosen before. Keys are without the page's pre
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -17,6 +18,7 @@ from lflow.models.base import Model
 from lflow.spec import Parameter, parameters
 from lflow.training.config import SEED, Config, DataChoice, Training, make_config
 from lflow.ui.keys import HIDE, VERSION
+from lflow.ui.train.example import CONFIG
 
 PREFIX = "train"
 RUN = Parameter("run", "", high=400, help="the run that is shown, by its name in the folder of runs")
@@ -43,14 +45,17 @@ class Field(NamedTuple):
 def model() -> Parameter:
     """The list of models."""
     titles = tuple(models.get_class(name).title for name in models.names())
-    return Parameter("model", models.names()[0], choices=models.names(), titles=titles)
+    return Parameter("model", CONFIG["model"], choices=models.names(), titles=titles)
 
 
 @cache
 def preset(model: str) -> Parameter | None:
     """The list of a model's presets; None where it has none."""
     names = tuple(models.get_class(model).presets)
-    return Parameter(f"{model}_preset", names[0], choices=names, help=_ABOUT_PRESETS) if names else None
+    titles = tuple(name.replace("_", " ") for name in names)
+    if not names:
+        return None
+    return Parameter(f"{model}_preset", names[0], choices=names, titles=titles, help=_ABOUT_PRESETS)
 
 
 _ABOUT_PRESETS = "settings of the model for a data set: where its parameters begin"
@@ -138,6 +143,6 @@ def command(config: Config, run_dir: str) -> str:
     for part in ("data", "model", "training"):
         for name, value in config.as_json()[part].items():
             if value != plain[part][name]:
-                words.append(f"--{part}-param {name}={value}")
+                words.append(f"--{part}-param {shlex.quote(f'{name}={value}')}")
     words += [f"--seed {config.seed}"] if config.seed else []
-    return " ".join([*words, f"--run-dir {run_dir}"])
+    return " ".join([*words, f"--run-dir {shlex.quote(run_dir)}"])

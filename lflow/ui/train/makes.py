@@ -1,20 +1,27 @@
-"""What a trained model makes: samples of its best checkpoint, the checkpoint to take along, and the commands
-that do the same. Nothing is loaded before a reader asks.
+"""What a trained model makes: samples of its best checkpoint, the checkpoint to take along, how good it is,
+and the commands that do the same. Nothing is loaded before a reader asks.
 """
 
 from __future__ import annotations
 
+import json
+import shlex
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from lflow.spec import Parameter
 from lflow.training import checkpoint
+from lflow.training.folder import runs_folder
 from lflow.training.pictures import picture
 from lflow.ui.controls import plain
+from lflow.ui.explain import number
 from lflow.ui.stage import sentence
 from lflow.ui.store import Store
 from lflow.ui.train import flipbook, keys
@@ -41,13 +48,13 @@ def section(seen: Snapshot) -> None:
     st.subheader("What it makes", anchor=False)
     count = POINTS if of_points(seen.config) else IMAGES
     seed, asked = _what_to_make(seen, file)
-    made = _made_of(file, seed, count, asked)
-    if made is None:
+    found = _made_of(file, seed, count, asked)
+    if found is None:
         return
     left, right = st.columns([1, 1.25], gap="large")
-    told = f"{count:,} samples with seed {seed}, {_which(file)}"
+    told = f"{count:,} samples with seed {seed}, of the {file.stem} checkpoint, at step {found.step:,}"
     with left:
-        flipbook.show_one(f"{file} {seed}", made, of_points(seen.config), told, f"{PREFIX}-samples")
+        flipbook.show_one(f"{file} {seed}", found.image, of_points(seen.config), told, f"{PREFIX}-samples")
     with right:
         st.markdown(f"{told}.")
         _same(seen.folder.path.name, count, seed)
@@ -78,21 +85,29 @@ def _same(name: str, count: int, seed: int) -> None:
     st.code(f"lflow.load({f'{name}.safetensors'!r}).synthesize({count}, seed={seed})", language="python")
 
 
-def _made_of(file: Path, seed: int, count: int, asked: bool) -> Image.Image | None:
+class Made(NamedTuple):
+    """Samples as a picture, and the step of the checkpoint that they are of."""
+
+    image: Image.Image
+    step: int
+
+
+def _made_of(file: Path, seed: int, count: int, asked: bool) -> Made | None:
     """The picture, once it was asked for; of the checkpoint as it is now."""
     kept, key = _made(), f"{file} {file.stat().st_mtime_ns} {seed} {count}"
     if asked and key not in kept:
         try:
             with st.spinner(f"Drawing {count:,} samples", show_time=True):
-                kept.get(key, lambda: picture(checkpoint.load(file).synthesize(count, seed)))
+                kept.get(key, lambda: _draw(file, seed, count))
         except ValueError as error:
             st.error(sentence(error))
-    made = kept.find(key)
-    return made if isinstance(made, Image.Image) else None
+    found = kept.find(key)
+    return found if isinstance(found, Made) else None
 
 
-def _which(file: Path) -> str:
-    return "of the best checkpoint" if file.stem == "best" else "of the last checkpoint"
+def _draw(file: Path, seed: int, count: int) -> Made:
+    saved = checkpoint.read(file)
+    return Made(picture(saved.learner().synthesize(count, seed)), saved.step)
 
 
 def _weights(file: Path) -> bytes:
@@ -104,14 +119,45 @@ def _weights(file: Path) -> bytes:
 
 
 def how(seen: Snapshot) -> None:
-    """The model's equation and reference, and the command that trains such a run."""
+    """The model's equation and reference, and the commands that train and measure such a run."""
     if seen.config is None:
         return
-    model = seen.config.model
+    model, place = seen.config.model, f"{runs_folder()}/{seen.name}"
     with st.expander("How it is trained"):
         if model.formula:
             st.latex(model.formula)
         if model.reference:
             st.caption(plain(model.reference))
         st.markdown("The same run from the command line, which appears here too:")
-        st.code(keys.command(seen.config, f"runs/{seen.folder.path.name}"), language="bash")
+        st.code(keys.command(seen.config, place), language="bash", wrap_lines=True)
+        if not seen.is_example:
+            st.markdown("How good it is, in numbers, which appear here too:")
+            st.code(f"python -m lflow evaluate {shlex.quote(place)}", language="bash", wrap_lines=True)
+
+
+def measured(seen: Snapshot) -> None:
+    """What `lflow evaluate` has found of the run, where it has been asked."""
+    file = seen.folder.evaluation_file
+    if not file.is_file():
+        return
+    with st.expander("How good it is"):
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            st.table(_table(found["scores"]))
+            st.caption(f"Of the checkpoint of step {int(found['step']):,}, by `lflow evaluate`.")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            st.warning("evaluation.json is not what `lflow evaluate` writes.")
+
+
+def _table(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    rows = []
+    for score in scores:
+        error = "" if score["error"] is None else f" ± {score['error']:.2g}"
+        beside = ", ".join(f"{name} {_short(value)}" for name, value in score["beside"].items())
+        rows.append([f"{_short(score['value'])}{error} {score['unit']}", beside, score["about"]])
+    names = [score["name"] for score in scores]
+    return pd.DataFrame(rows, [plain(name) for name in names], ["", "Beside", "What was measured"])
+
+
+def _short(value: float | None) -> str:
+    return "not finite" if value is None else number(value)

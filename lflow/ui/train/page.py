@@ -39,4 +39,5 @@ def show(page: str) -> None:
         watch.watch(name, found, standing)
         seen = runs.look(name, found[name])
         makes.section(seen)
+        makes.measured(seen)
         makes.how(seen)
