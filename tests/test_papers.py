@@ -10,7 +10,7 @@ import torch
 
 import lflow
 from lflow import cli
-from lflow.papers import anila, anila_findings, anila_laws, dynamical_system, experiment, figure
+from lflow.papers import anila, anila_findings, anila_laws, coopflow, dynamical_system, experiment, figure
 from lflow.papers.anila_laws import LAWS, variant_law, within_rings
 from lflow.papers.dynamical_system_laws import VARIANCE, WRONG, IndependentMidpoint, curvature_between, target
 from lflow.papers.experiment import Config, Findings, Job, Record

@@ -227,7 +227,7 @@ class CoopFlowLearner(Learner):
 
 @dataclass(frozen=True, eq=False)
 class ClippedDescent(Sampler):
-    """The chain as CoopFlow's authors coded it. It samples nothing: no noise enters, whatever the temperature.
+    """The chain as CoopFlow's authors coded it. It samples nothing: no noise enters, at any temperature.
 
     x' = clamp(x - clamp(h ∇U(x), ±0.1 r), ±r), for each coordinate; r = 1 where data fill [-1, 1]
     """
