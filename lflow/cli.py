@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from lflow import __version__
-from lflow.spec import Parameter, parameters
+from lflow.spec import Parameter, parameters, plain_number
 
 Arguments = argparse.Namespace
 
@@ -143,15 +143,10 @@ def add_parameters(
 
 def _help(parameter: Parameter) -> str:
     low, high = parameter.low, parameter.high
-    span = (
-        "" if low is None else f"{low:g} or more, " if high is None else f"{_plain(low)} to {_plain(high)}, "
-    )
+    bounds = [plain_number(bound) for bound in (low, high) if bound is not None]
+    span = "" if low is None else f"{bounds[0]} or more, " if high is None else f"{' to '.join(bounds)}, "
     facts = f"{span}default {parameter.default} {parameter.unit}".rstrip()
     return f"{parameter.help} ({facts})".replace("%", "%%")
-
-
-def _plain(number: float) -> str:
-    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def _parse(parameter: Parameter) -> Callable[[str], Any]:

@@ -59,7 +59,7 @@ class Parameter:
             raise ValueError(f"{self.name} must be a text, got {value!r}")
         if self.high is not None and len(value) > self.high:
             raise ValueError(
-                f"{self.name} may have {_plain(self.high)} characters, and this has {len(value):,}"
+                f"{self.name} may have {plain_number(self.high)} characters, and this has {len(value):,}"
             )
         name = dict(zip(self.titles, self.choices or (), strict=False)).get(value, value)
         if self.choices is not None and name not in self.choices:
@@ -79,9 +79,8 @@ class Parameter:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         if not low <= number <= high:
-            raise ValueError(
-                f"{self.name} must be between {_plain(low)} and {_plain(high)}, got {_plain(number)}"
-            )
+            span = f"{plain_number(low)} and {plain_number(high)}"
+            raise ValueError(f"{self.name} must be between {span}, got {plain_number(number)}")
         return int(value) if self.kind is int else number
 
     def parse(self, text: str) -> Any:
@@ -122,7 +121,8 @@ class Parameter:
         return sorted(stop for stop in wanted if low <= stop <= high)
 
 
-def _plain(number: float) -> str:
+def plain_number(number: float) -> str:
+    """A bound as people write it: whole numbers with commas, all others in short."""
     whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
     return f"{int(number):,}" if whole else f"{number:g}"
 

@@ -13,6 +13,7 @@ OTHERS = {
     "convergence.py": ("Convergence", "How far does a step size leave you from the target?"),
     "anila.py": ("AniLA", "What does a step that shrinks on steep slopes really sample?"),
     "lessons.py": ("Lessons", "Say what you expect, then read the answer off the particles."),
+    "images.py": ("Images", "What does an energy-based model's sampler make out of noise?"),
     "train.py": ("Train", "Can you watch a model learn?"),
 }
 

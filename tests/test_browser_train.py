@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,23 +37,32 @@ def patient() -> Iterator[None]:
     expect.set_options(timeout=5000)
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where servers and commands look for runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("train") / "runs"
+        patch.setenv("LFLOW_RUNS", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def app(home: Path) -> Iterator[Server]:
+    """An app that looks for runs there."""
+    with running_app(home.parent / "server-log.txt") as running:
+        yield running
+
+
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of runs for servers and commands; what still trains there is ended."""
-    monkeypatch.setenv("LFLOW_RUNS", str(tmp_path / "runs"))
-    yield tmp_path / "runs"
-    for file in (tmp_path / "runs").rglob("status.json"):
+def runs(home: Path) -> Iterator[Path]:
+    """An empty folder of runs; what still trains there at the end is ended."""
+    yield home
+    for file in home.rglob("status.json"):
         status = RunFolder(file.parent).status()
         if status.state == "running":
             with contextlib.suppress(ProcessLookupError):
                 os.kill(status.facts["pid"], signal.SIGKILL)
-
-
-@pytest.fixture
-def app(runs: Path, tmp_path: Path) -> Iterator[Server]:
-    """An app that looks for runs there."""
-    with running_app(tmp_path / "server-log.txt") as running:
-        yield running
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def train(runs: Path, name: str, num_steps: int, **model: Any) -> subprocess.Popen[bytes]:
@@ -65,11 +75,11 @@ def train(runs: Path, name: str, num_steps: int, **model: Any) -> subprocess.Pop
 
 
 def open_train(page: Page, server: Server, **settings: Any) -> Lab:
-    """Open the page, and wait until its script has come to its end."""
+    """Open the page, and wait until it shows a run. While one trains the script never rests for long."""
     page.goto(f"{server.url}/train?{urlencode({f'train_{k}': v for k, v in settings.items()})}")
-    train_page = Lab(page, "train", "train")
-    train_page.wait_until_run()
-    return train_page
+    expect(badge(page)).to_be_visible()
+    expect(page.get_by_text("How it is trained")).to_be_visible()
+    return Lab(page, "train", "train")
 
 
 def badge(page: Page) -> Locator:
@@ -160,9 +170,9 @@ def test_a_short_run_is_done_is_trained_longer_and_shows_what_it_makes(
 
 
 def test_a_run_of_the_command_line_appears_and_outlives_reload_and_server(
-    runs: Path, tmp_path: Path, page: Page, page_errors: list[str]
+    app: Server, runs: Path, tmp_path: Path, page: Page, page_errors: list[str]
 ) -> None:
-    with running_app(tmp_path / "first.txt") as first:
+    with running_app(tmp_path / "log.txt") as first:
         opened = open_train(page, first)
         expect(page.get_by_role("heading", level=3).first).to_have_text("An example")
         process = train(runs, "of-the-terminal", LONG)
@@ -171,18 +181,17 @@ def test_a_run_of_the_command_line_appears_and_outlives_reload_and_server(
         wait_for_pictures(page, 0)
         page.reload()
         expect(badge(page)).to_have_text("running")
+        page.goto("about:blank")
     assert process.poll() is None  # the server has ended, the run has not
-    page_errors.clear()  # a page whose server has gone complains
-    with running_app(tmp_path / "second.txt") as second:
-        opened = open_train(page, second, run="of-the-terminal")
-        expect(badge(page)).to_have_text("running")
-        wait_for_pictures(page, pictures(page))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
-        expect(badge(page)).to_have_text("stopped")
-        expect(page.get_by_test_id("stMain")).to_contain_text("the process ended without a word")
-        opened.press("Resume")
-        expect(badge(page)).to_have_text("running")
+    opened = open_train(page, app, run="of-the-terminal")
+    expect(badge(page)).to_have_text("running")
+    wait_for_pictures(page, pictures(page))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    expect(badge(page)).to_have_text("stopped")
+    expect(page.get_by_test_id("stMain")).to_contain_text("the process ended without a word")
+    opened.press("Resume")
+    expect(badge(page)).to_have_text("running")
     assert page_errors == []
 
 
@@ -212,11 +221,11 @@ def test_a_failed_run_tells_its_sentence_and_folds_its_log(
     ("scheme", "width"), [("light", 1400), ("dark", 1400), ("light", 420), ("dark", 420)]
 )
 def test_opens_on_the_example_and_fits(
-    server: Server, page: Page, page_errors: list[str], scheme: Literal["light", "dark"], width: int
+    app: Server, page: Page, page_errors: list[str], scheme: Literal["light", "dark"], width: int
 ) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 1300})
-    open_train(page, server, run="an example")
+    open_train(page, app, run="an example")
     book = page.get_by_test_id("flipbook")
     last = book.get_attribute("data-step")
     expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=PATIENCE)

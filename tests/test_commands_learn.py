@@ -225,8 +225,21 @@ def test_data_that_are_gone_are_told_in_one_line(trained: RunFolder, tmp_path: P
     config = checkpoint.read(trained.best).config.as_json()
     config["data"]["source"] = str(tmp_path / "gone")
     moved = rewritten(trained.best, tmp_path / "moved.safetensors", config=config)
-    said = say("evaluate", moved)
-    one_line(said, 2, "there is no data set named")
+    one_line(say("evaluate", moved), 2, str(tmp_path / "gone"))
+
+
+def test_data_that_cannot_be_downloaded_are_told_in_one_line(
+    trained: RunFolder, tmp_path: Path, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*arguments: Any) -> None:
+        raise OSError("mnist is not on this machine: put mnist-test.parquet into a folder")
+
+    monkeypatch.delenv("LFLOW_DATA", raising=False)
+    monkeypatch.setattr("lflow.data.hub.download", offline)
+    config = checkpoint.read(trained.best).config.as_json()
+    config["data"]["source"] = "mnist"
+    far = rewritten(trained.best, tmp_path / "far.safetensors", config=config)
+    one_line(say("evaluate", far), 1, "put mnist-test.parquet into")
 
 
 def test_a_full_disk_is_told_in_one_line(

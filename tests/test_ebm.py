@@ -67,7 +67,7 @@ def test_the_gradient_is_the_difference_of_moments(temperature: float) -> None:
     net = Quadratic(3)
     model = learner((3,), net, temperature=temperature, noise="normal", data_noise=0.0)
     x, draws = points(50, 3), (Draws(0, 5), Draws(0, 5))
-    model.training_step(x, draws[0]).losses["likelihood"].backward()
+    model.training_step(x, draws[0]).losses["energy_gap"].backward()
     ends = model.chain(model.noise(50, draws[1]), draws[1]).x
     p, m = net.precision.double(), net.mean.double()
 
@@ -110,7 +110,7 @@ def learned_precision(sampler: dict[str, Any], threshold: float, steps: int = 25
     kept = []
     for step in range(steps):
         optimiser.zero_grad()
-        model.training_step(data, Draws(0, step)).losses["likelihood"].backward()
+        model.training_step(data, Draws(0, step)).losses["energy_gap"].backward()
         optimiser.step()
         kept.append(float(net.precision.detach()))
     return sum(kept[steps // 2 :]) / len(kept[steps // 2 :])
@@ -149,7 +149,7 @@ def test_every_sampler_from_every_start_takes_a_step(sampler: str, start: str) -
         x = torch.rand(4, *shape)
         model.initialise(x, Draws(0, 0))
         found = model.training_step(x, Draws(0, 1))
-        found.losses["likelihood"].backward()
+        found.losses["energy_gap"].backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.net.parameters())
         assert ("acceptance" in found.metrics) == model.sampler.has_accept_step
         assert model.synthesize(3).shape == (3, *shape)
@@ -162,7 +162,7 @@ def test_every_variant_of_anila_takes_a_step(variant: str, elementwise: bool) ->
     for rule, smooth in product(RULES if variant != "metropolis" else RULES[:3], (False, True)):
         chosen = {"variant": variant, "elementwise": elementwise, "smooth": smooth, "rule": rule}
         model = learner((2,), sampler="anila", threshold=0.1, **chosen)
-        assert model.training_step(torch.rand(4, 2), Draws(0, 1)).losses["likelihood"].isfinite()
+        assert model.training_step(torch.rand(4, 2), Draws(0, 1)).losses["energy_gap"].isfinite()
     with pytest.raises(ValueError, match="detailed balance"):
         models.get("ebm", sampler="anila", variant="metropolis", rule="rmsprop")
 
@@ -200,7 +200,7 @@ def test_temperature_is_only_the_scale_of_the_energy() -> None:
     torch.testing.assert_close(
         hot.chain(x, Draws(0, 0)).x, cold.chain(x, Draws(0, 0)).x, rtol=1e-4, atol=1e-5
     )
-    one, other = (model.training_step(x, Draws(0, 0)).losses["likelihood"] for model in (hot, cold))
+    one, other = (model.training_step(x, Draws(0, 0)).losses["energy_gap"] for model in (hot, cold))
     torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
@@ -270,7 +270,7 @@ def test_every_preset_builds_and_takes_a_small_step(preset: str) -> None:
     config = make_config({"model": "ebm", "preset": preset})
     settings = dataclasses.replace(config.model, chain_steps=1)  # type: ignore[type-var]
     model = settings.build(shape.get(config.data.source, (2,)), None)
-    assert model.training_step(torch.rand(2, *model.shape), Draws(0, 0)).losses["likelihood"].isfinite()
+    assert model.training_step(torch.rand(2, *model.shape), Draws(0, 0)).losses["energy_gap"].isfinite()
 
 
 def test_the_papers_settings() -> None:

@@ -164,7 +164,7 @@ def test_pictures_are_compared_in_the_features_of_a_classifier(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LFLOW_CACHE", str(tmp_path))
-    monkeypatch.setattr("lflow.evaluation.extractor._STEPS", 60)
+    monkeypatch.setattr("lflow.evaluation.extractor._STEPS", 30)
     digits = data.open("digits", "train").all().x
 
     def real(n: int, generator: torch.Generator) -> Tensor:

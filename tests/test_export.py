@@ -137,7 +137,7 @@ def test_an_address_that_sets_nothing_is_the_page_as_it_comes() -> None:
     [
         (
             [LINK, "--out", "a.tiff"],
-            "--out must end in one of .py, .npz, .csv, .png, .gif, .mp4; got 'a.tiff'",
+            "--out must end in one of .py, .npz, .csv, .png, .gif, .mp4, .safetensors; got 'a.tiff'",
         ),
         ([LINK, "--out", "taken.gif"], "taken.gif exists already"),
         ([LINK, "--out", "nowhere/a.gif"], "in a folder that exists"),

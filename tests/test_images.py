@@ -206,9 +206,12 @@ def test_words_give_the_distances_in_units_of_real_digits() -> None:
     text = said(seen(), seen("mala", away=0.11))
     assert "12 images, 15 steps each, from the same noise, with the same noise at every step" in text
     assert "MALA 1.1 and SGLD (ULA) 2." in text
-    assert "As a set MALA is within the spread of real digits; image by image, farther" in text
+    assert (
+        "By this distance, as a set, MALA is within the spread of real digits; image by image, farther"
+        in text
+    )
     near = said(seen(away=0.1, nearest=2.05), seen("mala", away=0.11))
-    assert "As sets SGLD (ULA) and MALA are within the spread of real digits." in near
+    assert "By this distance, as sets, SGLD (ULA) and MALA are within the spread of real digits." in near
     assert "within" not in said(seen(), seen("mala"))
     assert "past the digits" not in text
 
@@ -223,6 +226,7 @@ def test_words_say_where_a_long_run_leads() -> None:
     both = said(gone, gone._replace(method="mala", acceptance=0.97), steps=steps)
     assert "**SGLD (ULA) and MALA go on past the digits.**" in both
     assert "MALA accepts 97 % of its proposals. An accept step takes the error" in both
+    assert "**SGLD (ULA) leaves the digits.**" in said(gone, steps=steps, start="data")
 
 
 @pytest.mark.parametrize(
@@ -359,6 +363,16 @@ def test_the_page_opens_on_its_opening_and_takes_a_link() -> None:
 def test_no_sampler_is_refused_in_a_sentence() -> None:
     app, _ = opened(lanes="")
     assert "Choose one to 4 samplers, not 0" in app.error[0].value
+
+
+def test_a_step_much_larger_than_in_training_can_be_taken_back() -> None:
+    step = trained().learner.settings.step_size
+    app, text = opened(h=str(20 * step), num_images="4", lanes="SGLD (ULA)")
+    assert "20 times as large as in training" in text
+    (back,) = [button for button in app.button if button.label.startswith("Take the step size of training")]
+    back.click().run()
+    assert app.session_state["images_h"] == step
+    assert not [button for button in app.button if button.label.startswith("Take the step size")]
 
 
 def test_too_large_a_run_is_trimmed() -> None:

@@ -192,7 +192,7 @@ def test_what_a_trained_model_does(prior: str) -> None:
     found = learner.validate(x, Draws(0, 0))
     assert all(math.isfinite(value) for value in found.values())
     assert found[learner.best] >= 0
-    assert 0 <= found["two_sample_accuracy"] <= 1
+    assert 0 <= found["latent_two_sample_accuracy"] <= 1
     samples = learner.synthesize(6, seed=2)
     assert samples.shape == (6, 1, 8, 8)
     assert samples.abs().max() <= 1

@@ -13,6 +13,7 @@ from lflow import data
 from lflow.papers import figure, latent_flow
 from lflow.papers.experiment import Config, Findings, Record, key
 from lflow.papers.latent_flow import LONGER
+from lflow.papers.latent_flow_findings import MEASURES
 from tests.statistics import one_thread  # noqa: F401  (a fixture)
 
 
@@ -34,17 +35,9 @@ def made_up(config: Config, accuracy: dict[str, float], precision: dict[str, flo
         level = precision[method] + jitter
         scores = ("distance",) if method in ("pca", "knn") else ("joint", "likelihood", "error")
         return {"base_rate": 0.1, **dict.fromkeys(scores, level)}
-    names = (
-        "nearest",
-        "classifier",
-        "log_likelihood",
-        "stated_error",
-        "effective",
-        "sliced_w2",
-        "acceptance",
-    )
-    found: Findings = dict.fromkeys(names, accuracy[method] + jitter)
+    found: Findings = dict.fromkeys(MEASURES, accuracy[method] + jitter)
     found |= {name: [0.1 + jitter] * len(LONGER) for name in ("squared_error", "log_joint")}
+    found["gap"] = None if method == "ebm" else 0.3
     cloud = torch.randn(20, 2, generator=torch.Generator().manual_seed(0)).tolist()
     return found | {"points": {"inferred": cloud, "prior": cloud, "labels": [0] * 20}}
 
@@ -69,6 +62,7 @@ def test_sentences_say_what_the_numbers_say(with_mnist: None, tmp_path: Path) ->
     assert "No model's score reaches the distance to the 5th neighbour" in said
     assert "flow, log p(x, z) minus N(0, I), log p(x, z): 0.2" in said
     assert "base rate 0.100" in said
+    assert "lie apart by N(0, I) 0.30 ± 0.00, flow 0.30 ± 0.00." in said
     files = figure.save(lambda: latent_flow.draw(findings), tmp_path)
     assert all(file.stat().st_size > 10_000 for file in files)
 

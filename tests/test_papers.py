@@ -208,6 +208,7 @@ def tiny(paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 TOLD = {
     "dynamical-system": (dynamical_system, ("closed form", "independent noises", "floor", "falling steps")),
     "anila": (anila, ("printed AniLA", "closed form", "ridges", "KL", "loses")),
+    "coopflow": (coopflow, ("the flow alone", "normalised on a grid", "without noise", "which is not FID")),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 import time
@@ -16,16 +15,15 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import lflow
-from lflow import cli
 from lflow.paths import pages_dir
 from lflow.training import checkpoint, launch
 from lflow.training.config import make_config
 from lflow.training.folder import GONE, RunFolder
 from lflow.training.pictures import picture
-from lflow.ui.train import flipbook, keys, makes, words
+from lflow.ui.train import flipbook, keys, machine, makes, words
 from lflow.ui.train import runs as train_runs
 from lflow.ui.train.machine import Machine
-from lflow.ui.train.numbers import TRAINING, VALIDATION, domain, panels
+from lflow.ui.train.numbers import panels
 from tests import toy_model  # noqa: F401  (the model "toy")
 from tests.conftest import ROOT
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
@@ -77,96 +75,6 @@ def opened(**settings: str) -> AppTest:
 def said(app: AppTest) -> str:
     kinds = (app.markdown, app.caption, app.subheader, app.error, app.warning)
     return "\n".join(element.value for kind in kinds for element in kind)
-
-
-# --- what an address stands for -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("model", [name for name in lflow.models.names() if keys.preset(name)])
-def test_what_a_page_opens_on_is_the_preset(model: str) -> None:
-    chosen = keys.preset(model)
-    assert chosen is not None
-    for preset in chosen.choices or ():
-        source = keys.source(model, preset).default
-        fields = [field for field in keys.fields(model, preset) if keys.apply_to(source, field)]
-        made = keys.make(model, preset, source, [(each, each.parameter.default) for each in fields], 0)
-        assert made == make_config({"model": model, "preset": preset})
-        assert keys.stem(made) == f"{model}-{preset}"
-
-
-def test_every_key_is_declared_once_and_checks_its_value() -> None:
-    known = keys.known()
-    assert all(name == parameter.name for name, parameter in known.items())
-    steps = known["toy_rings_training_num_steps"]
-    assert (steps.default, steps.parse("7")) == (40, 7)
-    with pytest.raises(ValueError, match="between"):
-        steps.parse("0")
-    with pytest.raises(ValueError, match="one of"):
-        known["toy_rings_data"].parse("/etc/passwd")  # named data alone: a text is no path
-
-
-def test_other_data_than_the_presets_are_named_and_lose_what_points_lack() -> None:
-    fields = keys.fields("toy", "rings")
-    values = [(each, each.parameter.default) for each in fields if keys.apply_to("two_moons", each)]
-    made = keys.make("toy", "rings", "two_moons", values, 3)
-    assert (made.data.source, made.data.limit, made.seed) == ("two_moons", 200, 3)
-    assert keys.stem(made) == "toy-rings-two_moons"
-
-
-def test_the_command_shown_trains_the_same_run(tmp_path: Path) -> None:
-    values = [(each, each.parameter.default) for each in keys.fields("toy", "rings")]
-    values = [(each, 12 if each.name == "num_steps" else value) for each, value in values]
-    made = keys.make("toy", "rings", "two_moons", values, 5)
-    line = shlex.split(keys.command(made, str(tmp_path / "run")))
-    assert line[:3] == ["python", "-m", "lflow"]
-    assert cli.main(line[3:]) == 0
-    assert RunFolder(tmp_path / "run").config() == made
-
-
-# --- numbers ------------------------------------------------------------------------------------------------
-
-
-def line(step: int, split: str = "train", **numbers: Any) -> dict[str, Any]:
-    return {"step": step, "seconds": 0.1, "split": split, **numbers}
-
-
-def test_panels_put_together_what_is_one_quantity() -> None:
-    lines = [
-        line(
-            10, **{"loss/nll": 3.0, "loss/other": 1.0, "energy/data": 0.5, "energy/chains": 0.7, "rate": 0.9}
-        ),
-        line(
-            20, **{"loss/nll": 2.0, "loss/other": None, "energy/data": 0.4, "energy/chains": 0.6, "rate": 0.8}
-        ),
-        line(20, "validation", nll=2.5, w2=0.3),
-        line(40, "validation", nll=2.4, w2=0.1),
-        line(60, "validation", nll=2.6, w2=0.2),
-    ]
-    found = panels(lines, "w2")
-    assert [panel.quantity for panel in found] == ["w2", "nll", "other", "energy", "rate"]
-    assert found[0].best == (40, 0.1)
-    assert [series.name for series in found[1].series] == [TRAINING, VALIDATION]
-    assert [series.name for series in found[3].series] == ["data", "chains"]
-    assert found[2].series[0].steps == [10]  # what was not finite has no point
-    assert [panel.best for panel in found[1:]] == [None] * 4
-    assert panels([]) == []
-
-
-def test_a_long_run_is_averaged_and_keeps_its_ends() -> None:
-    lines = [line(step, **{"loss/nll": float(step % 7)}) for step in range(1, 1001)]
-    (panel,) = panels(lines)
-    (series,) = panel.series
-    assert (series.each, len(series.values), series.steps[-1]) == (7, 143, 1000)
-    assert series.values[0] == pytest.approx(sum(range(7)) / 7)
-    assert (series.low[0], series.high[0]) == (0.0, 6.0)
-
-
-def test_a_chart_leaves_out_the_first_fall() -> None:
-    lines = [line(step, **{"loss/nll": 1000.0 / step}) for step in range(1, 101)]
-    (panel,) = panels(lines)
-    low, high = domain(panel)
-    assert low < 10.0
-    assert 1000 / 6 < high < 1000 / 4
 
 
 # --- what a folder says -------------------------------------------------------------------------------------
@@ -247,19 +155,8 @@ def test_words_of_the_machine() -> None:
     card = Machine(16, None, ("H100, 70 of 80 GiB free",), ("auto", "cpu", "cuda"))
     assert words.about_machine(card) == "H100, 70 of 80 GiB free. 16 CPU cores."
     assert words.crowded(card, 20) == ""
-
-
-def test_learned_is_read_off_the_validation() -> None:
-    lines = [
-        line(10, "validation", nll=2.0),
-        line(20, "validation", nll=1.0),
-        line(30, "validation", nll=1.5),
-    ]
-    told = words.learned(panels(lines, "nll"))
-    assert "nll is 1.5 at step 30; its least was 1, at step 20" in told
-    assert "1 at step 20, its least so far" in words.learned(panels(lines[:2], "nll"))
-    assert words.learned(panels(lines)) == ""  # a run that does not say what it is judged by
-    assert words.learned([]) == "The first numbers come in a moment."
+    assert machine._card("NVIDIA H100 80GB HBM3, 71680, 81920") == "NVIDIA H100 80GB HBM3, 70 of 80 GiB free"
+    assert machine._card("NVIDIA H100 MIG, [N/A], [N/A]") == "NVIDIA H100 MIG"
 
 
 def test_a_flipbook_is_thinned_to_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,29 +170,6 @@ def test_a_flipbook_is_thinned_to_its_budget(tmp_path: Path, monkeypatch: pytest
     assert len(few) == 10
     assert (few[0], few[-1]) == (files[0], files[-1])
     assert flipbook.thinned(files[:1]) == files[:1]
-
-
-# --- a folder is deleted, and only what the run wrote ------------------------------------------------------
-
-
-def test_deleting_a_run_leaves_nothing(run: RunFolder) -> None:
-    run.delete()
-    assert not run.path.exists()
-
-
-def test_deleting_a_run_leaves_what_it_did_not_write(run: RunFolder, trained: Path) -> None:
-    (run.path / "notes.txt").write_text("mine")
-    copy_tree(trained, run.path / "another")
-    run.delete()
-    assert sorted(path.name for path in run.path.iterdir()) == ["another", "notes.txt"]
-    assert RunFolder(run.path / "another").status().state == "done"
-    assert not run.exists
-
-
-def test_a_run_in_progress_is_not_deleted(run: RunFolder) -> None:
-    with run.held(), pytest.raises(ValueError, match="being trained"):
-        run.delete()
-    assert run.status().state == "done"
 
 
 # --- the page -----------------------------------------------------------------------------------------------
@@ -355,6 +229,34 @@ def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) ->
     wanted = {f"train_{field.parameter.name}" for field in fields if keys.apply_to(source, field)}
     assert wanted <= drawn
     assert 3 <= sum(field.in_view for field in fields) <= 4
+
+
+@pytest.mark.parametrize(("state", "asks"), [("running", True), ("queued", True), ("done", False)])
+def test_the_folder_is_asked_again_only_while_a_run_is_in_progress(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, state: str, asks: bool
+) -> None:
+    periods = []
+
+    def fragment(function: Any, run_every: float | None) -> Any:
+        periods.append(run_every)
+        return function
+
+    monkeypatch.setattr("lflow.ui.train.watch.st.fragment", fragment)
+    run.write_status(state, 10, 40)
+    with run.held():
+        opened()
+    assert [period is not None for period in periods] == [asks]
+
+
+def test_what_a_button_cannot_do_is_told_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "create", full)
+    app = opened()
+    app.button(key="train-start").click().run()
+    assert "No space left" in app.error[0].value
+    assert not app.run().error
 
 
 def test_a_name_in_the_address_is_only_compared(run: RunFolder, folder: Path) -> None:

@@ -20,7 +20,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from lflow import models, nets, samplers, steps
+from lflow import data, models, nets, samplers, steps
 from lflow.bench.report import circumstances, load, measured, write
 from lflow.cli import show
 from lflow.device import find_device
@@ -34,13 +34,13 @@ from lflow.training.parallel import World
 
 CHAINS, DIM, WIDTH = 1024, 128, 128
 CAPTURED_AIM = 40e-6
-_LARGE = "_paper"  # presets of the papers' sizes: hours of a step's time on a CPU
+_LARGE = 5_000_000  # weights from which on a step may take minutes on a CPU
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """The flags of `lflow bench train` besides those of every benchmark."""
     parser.add_argument("--model", nargs="+", metavar="NAME", help="these models only")
-    parser.add_argument("--large", action="store_true", help="also presets of the papers' sizes")
+    parser.add_argument("--large", action="store_true", help=f"also presets of more than {_LARGE:,} weights")
     parser.add_argument("--turn", type=float, metavar="SECONDS", help="time for each measurement")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
 
@@ -53,22 +53,21 @@ def run(arguments: argparse.Namespace) -> int:
     device = find_device(arguments.device, AUTOMATIC)
     names = [models.get_class(name).name for name in arguments.model or models.names()]
     chosen = [(name, preset) for name in names for preset in models.get_class(name).presets]
-    chosen = [each for each in chosen if arguments.large or not each[1].endswith(_LARGE)]
-    data: dict[str, Any] = {"command": _command(arguments), **circumstances()}
-    data |= {"device": _device(device), "threads": torch.get_num_threads(), "presets": [], "missing": []}
+    found: dict[str, Any] = {"command": _command(arguments), **circumstances()}
+    found |= {"device": _device(device), "threads": torch.get_num_threads(), "presets": [], "missing": []}
     for name, preset in chosen:
         print(f"{name}, {preset} ...", file=sys.stderr, flush=True)
         try:
-            data["presets"].append(measure(name, preset, device, turn))
+            found["presets"].append(measure(name, preset, device, turn, arguments.large))
         except (ValueError, OSError) as error:
-            data["missing"].append({"model": name, "preset": preset, "reason": " ".join(str(error).split())})
+            found["missing"].append({"model": name, "preset": preset, "reason": " ".join(str(error).split())})
     print("a Langevin step ...", file=sys.stderr, flush=True)
-    data["langevin"] = langevin(device, turn)
-    data["load_average_after"] = load()
-    text = markdown(data)
+    found["langevin"] = langevin(device, turn)
+    found["load_average_after"] = load()
+    text = markdown(found)
     if arguments.write:
         write(text)
-    show(arguments, data, text)
+    show(arguments, found, text)
     return 0
 
 
@@ -84,21 +83,28 @@ def _device(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def measure(name: str, preset: str, device: torch.device, turn: float) -> dict[str, Any]:
-    """The speed of one preset. ValueError or OSError if its data are not at hand."""
+def measure(name: str, preset: str, device: torch.device, turn: float, large: bool = True) -> dict[str, Any]:
+    """The speed of one preset. ValueError or OSError without its data, or if it is too large."""
     config = make_config({"model": name, "preset": preset})
+    described = data.describe(config.data.source)
+    with torch.device("meta"):
+        weights = sum(p.numel() for p in config.model.build(described.shape, described.levels).parameters())
+    if weights > _LARGE and not large:
+        raise ValueError(f"{weights:,} weights: --large measures it too")
     with tempfile.TemporaryDirectory() as place, torch.random.fork_rng():
         folder = RunFolder(f"{place}/run")
         folder.create(config)
         running = Run(config, folder, World(0, 1, device), None)
-        learner, weights, training = running.weights.learner, running.weights, running.training
+        learner, training = running.weights.learner, running.training
         batch = running.batches.at(0)
         draws = Draws(0, 0, device)
 
         def alone() -> None:
             with torch.autocast(device.type, torch.bfloat16, enabled=running.bfloat16):
                 found = learner.training_step(batch, draws)
-            weights.descend(torch.stack([loss.float() for loss in found.losses.values()]).sum(), 0.0, world)
+            running.weights.descend(
+                torch.stack([loss.float() for loss in found.losses.values()]).sum(), 0.0, world
+            )
 
         world = running.world
         with counted() as gradients:
@@ -117,7 +123,7 @@ def measure(name: str, preset: str, device: torch.device, turn: float) -> dict[s
             "preset": preset,
             "data": config.data.source,
             "batch_size": training.batch_size,
-            "parameters": sum(parameter.numel() for parameter in learner.parameters()),
+            "parameters": weights,
             "seconds_per_step": step,
             "images_per_second": training.batch_size / step,
             "chain_gradients": chain,

@@ -88,7 +88,8 @@ class CoopFlow(FlowSettings):
     )
     flow_every: int = param(1, 1, 1000, advanced=True, help="the flow learns at every so many steps")
     net: str = param("mlp", choices=("mlp", "conv", "residual"), help="the network of U")
-    width: int = param(64, 1, 1024, log=True, help="of two hidden layers of an mlp; else the first channels")
+    width: int = param(64, 1, 1024, log=True, help="of the hidden layers of an mlp; else the first channels")
+    depth: int = param(2, 1, 16, help="hidden layers of an mlp")
     energy_scale: float = param(
         1.0,
         1e-3,
@@ -130,7 +131,8 @@ class CoopFlowLearner(Learner):
     def __init__(self, settings: CoopFlow, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
         self.flow = settings.make_flow(self.shape, levels)
-        self.net = energy_net(self.shape, settings.net, settings.width)
+        width = [settings.width] * settings.depth if settings.net == "mlp" else settings.width
+        self.net = energy_net(self.shape, settings.net, width)
         self.register_buffer("reach", torch.ones(()))
         self.reach: Tensor
         """The box that data fill, [-reach, reach] along every axis."""
@@ -256,7 +258,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
         module.train(was)
 
 
-def _distance(measure: Callable[[Tensor, Tensor], Tensor], samples: Tensor, data: Tensor) -> Tensor:
+def _distance(measure: Callable[..., Tensor], samples: Tensor, data: Tensor) -> Tensor:
     """The distance; infinite where a sample was lost."""
     if not samples.isfinite().all():
         return torch.tensor(math.inf)

@@ -29,18 +29,20 @@ _LARGE = {
     "chain_steps": 30,
     "step_size": 0.03**2 / 2,
 }
-_OFTEN = {"batch_size": 200, "log_every": 20, "validate_every": 250, "sample_every": 250}
+_OFTEN = {"ema": 0.99, "log_every": 20, "validate_every": 250, "sample_every": 250}
 
 
 def _points(data: str, about: str, step_size: float, num_steps: int = 2000, **model: Any) -> Preset:
-    settings = {"step_size": step_size, "energy_rate": 3e-3, "flow_rate": 5e-4, "flow_clip": 1.0}
-    return Preset(data, about, {**settings, **model}, {**_OFTEN, "num_steps": num_steps})
+    settings = {"step_size": step_size, "depth": 3, "energy_rate": 3e-3, "flow_clip": 1.0}
+    training = {"num_steps": num_steps, "batch_size": 200, "decay": 0.9}
+    return Preset(data, about, {**settings, **model}, _OFTEN | training)
 
 
 def _grey(data: str, about: str, num_steps: int, **model: Any) -> Preset:
     settings = {"net": "mlp", "width": 256, "energy_scale": 1000.0, "step_size": 0.03**2 / 2}
     settings |= {"flow_levels": 2, "flow_depth": 3, "flow_width": 48, "flow_clip": 1.0}
-    return Preset(data, about, {**settings, **model}, {**_OFTEN, "num_steps": num_steps, "batch_size": 100})
+    training = {"num_steps": num_steps, "batch_size": 100, "decay": 0.985}
+    return Preset(data, about, {**settings, **model}, _OFTEN | training)
 
 
 def _large(data: str, about: str, num_steps: int, size: int = 0, **model: Any) -> Preset:
@@ -52,7 +54,7 @@ def _large(data: str, about: str, num_steps: int, size: int = 0, **model: Any) -
 _PRETRAINED: dict[str, Any] = {"start": "pretrained", "pretrain_steps": 175_000}
 PRESETS = {
     "gaussian_mixture": _points("gaussian_mixture", "eight Gaussians in a ring, from scratch", 0.02),
-    "rings": _points("rings", "four rings, from scratch", 0.005),
+    "rings": _points("rings", "four rings, from scratch", 0.0075, depth=4),
     "pinwheel": _points("pinwheel", "five twisted arms, from scratch", 0.005),
     "two_moons": _points("two_moons", "two crescents, from scratch", 0.02),
     "gaussian_mixture_pretrained": _points(

@@ -200,7 +200,7 @@ class EBMLearner(Learner):
         if chosen.start == "persistent":
             self.chains[kept] = draws.gather(run.x)
         at_data, at_chains = (self.energy(torch.cat([data, run.x])) / chosen.temperature).chunk(2)
-        losses = {"likelihood": at_data.mean() - at_chains.mean()}
+        losses = {"energy_gap": at_data.mean() - at_chains.mean()}
         if chosen.penalty:
             losses["penalty"] = chosen.penalty * (at_data.square().mean() + at_chains.square().mean())
         metrics = {"energy/data": at_data.mean(), "energy/chains": at_chains.mean()}

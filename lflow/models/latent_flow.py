@@ -198,9 +198,9 @@ class LatentFlowLearner(Learner):
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
         """How near samples are to data, inferred z to the prior, g(z) to x, and chains to adjusted ones.
 
-        sliced_w2: of samples to data. two_sample_accuracy: how often the nearest of inferred z and of draws
-        from the prior is of one's own kind, 0.5 where none can tell them apart. squared_error: of g(z_K), a
-        number. acceptance: of one MALA step of size h from z_K, 1 as h → 0.
+        sliced_w2: of samples to data. latent_two_sample_accuracy: how often the nearest of inferred z and of
+        draws from the prior is of one's own kind, 0.5 where none can tell them apart. squared_error: of
+        g(z_K), a number. acceptance: of one MALA step of size h from z_K, 1 as h → 0.
         """
         data = x[:_MOST_VALIDATED]
         with torch.no_grad():
@@ -212,7 +212,9 @@ class LatentFlowLearner(Learner):
         assert acceptance is not None
         return {
             "sliced_w2": _measured(sliced_wasserstein2, samples, data),
-            "two_sample_accuracy": _measured(lambda a, b: nearest_neighbour_accuracy(a, b).value, z, drawn),
+            "latent_two_sample_accuracy": _measured(
+                lambda a, b: nearest_neighbour_accuracy(a, b).value, z, drawn
+            ),
             "squared_error": error,
             "acceptance": acceptance,
         }

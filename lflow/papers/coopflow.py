@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from lflow import data, models
+from lflow import data, energies, models
 from lflow.evaluation.extractor import classifier_features
+from lflow.evaluation.grid import against
 from lflow.metrics import frechet
 from lflow.models import coopflow as model
 from lflow.models.base import Learner
@@ -21,8 +22,8 @@ from lflow.models.coopflow import CoopFlowLearner
 from lflow.models.data_flow import FlowSettings
 from lflow.models.ebm import EBMLearner
 from lflow.models.flow import FlowLearner
-from lflow.papers.coopflow_findings import COOPERATIVE, LONG, PLANE, TESTED, conclude
-from lflow.papers.coopflow_measures import GridLaw, box_of, distances, draw_data, histogram, law_of_data
+from lflow.papers.coopflow_findings import COOPERATIVE, LEARNED, LONG, TESTED, conclude
+from lflow.papers.coopflow_measures import GridLaw, box_of, distances, draw_data, shares_shown
 from lflow.papers.experiment import Config, Findings, Job
 from lflow.papers.learn import learn
 from lflow.spec import parameters
@@ -30,7 +31,10 @@ from lflow.spec import parameters
 __all__ = ["TITLE", "conclude", "draw", "jobs", "work"]
 
 TITLE = "CoopFlow, a flow and a Langevin chain that teach each other (Xie, Zhu, Li & Li 2022)"
-ALONE = ("flow", "ebm_noise", "ebm_persistent")
+STEPS = {"gaussian_mixture": 700, "rings": 1000, "pinwheel": 700}
+"""Of learning: rings close together take longer."""
+COSTS = {"flow": 0.3, "ebm_noise": 0.6, "ebm_persistent": 0.6, "exact": 0.01}
+"""Of a step of learning, where that of a pair is one."""
 _PICTURED, _POINTS, _MANY = 0, 700, 20_000  # the seed that the figure shows, its points, those of its density
 _UNSEEN = 355  # digits of the test split
 
@@ -39,19 +43,27 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     """Every run: what is learned, and exact draws."""
     found = []
 
-    def add(part: str, name: str, method: str, seed: int, chains: int, steps: int, cost: float) -> None:
+    def add(part: str, name: str, method: str, seed: int, chains: int, steps: int) -> None:
         config = {"part": part, "data": name, "method": method, "seed": seed}
+        cost = COSTS.get(method, 1.0) * (2 if part == "digits" else 1)
         found.append(Job(config | {"chains": chains, "steps": steps}, cost * steps))
 
-    plane, (chains, steps) = list(PLANE), (1000, 200) if quick else (2000, 1000)
+    if quick:
+        plane, chains, digits = {"gaussian_mixture": 150}, 1000, 60
+        methods = ["scratch", "scratch_as_coded", "flow", "ebm_persistent", "exact"]
+        on_digits = ["scratch", "flow", "exact"]
+    else:
+        plane, chains, digits = STEPS, 2000, 400
+        methods = [*COOPERATIVE, "flow", "ebm_noise", "ebm_persistent", "exact"]
+        on_digits = ["scratch", "scratch_as_coded", "flow", "ebm_noise", "exact"]
     for seed in range(seeds):
-        for name in plane[:1] if quick else plane:
-            for method in (*COOPERATIVE, *ALONE, "exact"):
-                if method != "pretrained_as_coded" or name == plane[0]:
-                    add("plane", name, method, seed, chains, steps, 1.0 if method in COOPERATIVE else 0.6)
+        for name, steps in plane.items():
+            for method in methods:
+                if method != "pretrained_as_coded" or name == "gaussian_mixture":
+                    add("plane", name, method, seed, chains, steps)
     for seed in range(seeds):
-        for method in ("scratch", "scratch_as_coded", "flow", "ebm_noise", "exact"):
-            add("digits", "digits", method, seed, 0, steps // 2, 2.0 if method in COOPERATIVE else 1.0)
+        for method in on_digits:
+            add("digits", "digits", method, seed, _UNSEEN, digits)
     return found
 
 
@@ -74,7 +86,7 @@ def learned(config: Config) -> Learner:
         made = {"name": "flow", **{name: getattr(pair, name) for name in same}}
     else:
         made = _energy_alone(pair, config)
-    training = {"num_steps": steps, "batch_size": preset.training["batch_size"]}
+    training = {**preset.training, "num_steps": steps}
     return learn({"model": made, "data": config["data"], "training": training, "seed": config["seed"]})
 
 
@@ -90,7 +102,7 @@ def _energy_alone(pair: model.CoopFlow, config: Config) -> dict[str, Any]:
         "step_size": pair.step_size / temperature,
         "chain_steps": pair.chain_steps,
         "net": pair.net,
-        "width": pair.width,
+        "layers": ",".join([str(pair.width)] * pair.depth),
         "learning_rate": pair.energy_rate,
         "momentum": pair.momentum,
     }
@@ -104,18 +116,17 @@ def _plane(config: Config) -> Findings:
     learner = learned(config)
     after = [None if x is None else distances(x, points) for x in _after(learner, n, seed, (*TESTED, LONG))]
     found: Findings = {key: [row and row[key] for row in after] for key in ("mmd", "w2")}
-    law, box = law_of_data(name), box_of(name)
     if isinstance(learner, FlowLearner | CoopFlowLearner):
-        of_flow = GridLaw.of(lambda x: -learner.flow.flow.log_prob(x.float()).double(), box)
-        found |= {"kl_flow": of_flow.divergence_from(law)}
+        of_flow = against(lambda x: -learner.flow.flow.log_prob(x), energies.get(name))
+        found["kl_flow"] = float(of_flow.kl - of_flow.log_z)  # a flow needs no normaliser
     if isinstance(learner, EBMLearner | CoopFlowLearner):
         scale = learner.settings.temperature if isinstance(learner, EBMLearner) else 1.0
-        of_energy = GridLaw.of(lambda x: learner.energy(x.float()).double() / scale, box)
-        found |= {"kl_energy": of_energy.divergence_from(law)}
-        drawn = distances(of_energy.draw(n, seed), points)
-        found |= {f"{key}_energy": value for key, value in drawn.items()}
+        of_energy = against(learner.energy, energies.get(name), scale)
+        found |= {"kl_energy": float(of_energy.kl), "edge_energy": float(of_energy.edge)}
+        law = GridLaw.of(lambda x: learner.energy(x) / scale, name)
+        found |= {f"{key}_energy": value for key, value in distances(law.draw(n, seed), points).items()}
         if config["method"] == "scratch" and seed == _PICTURED:
-            found |= _picture(learner, of_energy)
+            found |= _picture(learner, law, name)
     return found
 
 
@@ -129,23 +140,19 @@ def _after(learner: Learner, n: int, seed: int, counts: tuple[int, ...]) -> list
     return [None if count else learner.synthesize(n, seed) for count in counts]
 
 
-def _picture(learner: Learner, of_energy: GridLaw) -> Findings:
+def _picture(learner: Learner, law: GridLaw, name: str) -> Findings:
     """What the figure shows of a pair: points of the flow and of the pair, and two densities."""
-    assert isinstance(learner, CoopFlowLearner)
-    proposed, box = learner.propose(_MANY, 1), of_energy.box
-    revised = learner.revise(proposed, learner.fresh_draws(1))
-    return {
-        "flow_x": proposed[:_POINTS, 0].tolist(),
-        "flow_y": proposed[:_POINTS, 1].tolist(),
-        "pair_x": revised[:_POINTS, 0].tolist(),
-        "pair_y": revised[:_POINTS, 1].tolist(),
-        "pair_density": histogram(revised, box),
-        "energy_density": of_energy.coarse(),
-    }
+    proposed, revised = _after(learner, _MANY, 1, (0, LEARNED))
+    assert proposed is not None
+    assert revised is not None
+    shown = {"flow": proposed[:_POINTS], "pair": revised[:_POINTS]}
+    found = {f"{which}_{axis}": x[:, k].tolist() for which, x in shown.items() for k, axis in enumerate("xy")}
+    return found | {"pair_density": shares_shown(revised, name), "energy_density": law.shown()}
 
 
 def _digits(config: Config) -> Findings:
-    unseen = data.load("digits", "test", limit=_UNSEEN).x
+    n, seed = config["chains"], config["seed"]
+    unseen = data.load("digits", "test", limit=n).x
     extractor = classifier_features("digits")
 
     def distance(x: Tensor | None) -> float | None:
@@ -154,9 +161,9 @@ def _digits(config: Config) -> Findings:
         return float(frechet(extractor.features(x), extractor.features(unseen)))
 
     if config["method"] == "exact":
-        seen = data.load("digits", "train", limit=_UNSEEN, seed=config["seed"]).x
+        seen = data.load("digits", "train", limit=n, seed=seed).x
         return {"frechet": distance(seen)}
-    after = _after(learned(config), _UNSEEN, config["seed"], TESTED)
+    after = _after(learned(config), n, seed, TESTED)
     return {"frechet": [distance(x) for x in after], "name": extractor.distance_name}
 
 

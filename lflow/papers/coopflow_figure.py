@@ -47,7 +47,7 @@ def _plain(axes: Any, name: str) -> None:
 
 
 def _clouds(panels: Any, name: str, picture: Findings | None, first: bool) -> None:
-    titles = ("a  flow alone", f"flow, then {LEARNED} steps", "data") if first else ("", "", "")
+    titles = ("a  flow alone", f"pair: {LEARNED} steps on", "data") if first else ("", "", "")
     data = draw_data(name, 700, 0)
     clouds: list[Any] = [None, None, (data[:, 0], data[:, 1])]
     if picture is not None:
@@ -61,7 +61,7 @@ def _clouds(panels: Any, name: str, picture: Findings | None, first: bool) -> No
 
 
 def _densities(panels: Any, name: str, picture: Findings | None, table: Findings, first: bool) -> None:
-    titles = ("b  density of the pair's samples", "exp(f)/Z, on a grid") if first else ("", "")
+    titles = ("b  density of the pair", "of exp(f)/Z, on a grid") if first else ("", "")
     box = box_of(name)
     for axes, title, key in zip(panels, titles, ("pair_density", "energy_density"), strict=True):
         _plain(axes, name)
@@ -107,23 +107,19 @@ def _over_steps(axes: Any, table: Findings, first: bool) -> None:
 def _levels(table: Findings) -> list[tuple[float, str]]:
     """What does not depend on T, and how it is called."""
     found = [(table["scratch"]["mmd_energy"]["mean"], "exact draws of exp(f)/Z")]
-    found.append((table["flow"]["mmd"][0]["mean"], NAMES["flow"]))
-    place = COUNTS.index(LEARNED)
-    found += [
-        (table[method]["mmd"][place]["mean"], NAMES[method]) for method in ("ebm_noise", "ebm_persistent")
-    ]
+    for method, steps in (("flow", 0), ("ebm_noise", LEARNED), ("ebm_persistent", LEARNED)):
+        if method in table:
+            found.append((table[method]["mmd"][COUNTS.index(steps)]["mean"], NAMES[method]))
     return [(level, text) for level, text in found if level is not None]
 
 
 def _digits(axes: Any, table: Findings) -> None:
-    place = TESTED.index(LEARNED)
-    rows = [("real digits", table["exact"][0]), (NAMES["flow"], table["flow"][0])]
-    for method in ("scratch", "scratch_as_coded"):
-        rows += [
-            (f"{NAMES[method]}: its flow alone", table[method][0]),
-            (NAMES[method], table[method][place]),
-        ]
-    rows.append((NAMES["ebm_noise"], table["ebm_noise"][place]))
+    rows = []
+    for method, steps in table["frechet"].items():
+        if method in COOPERATIVE:
+            rows.append((f"{NAMES[method]}: its flow alone", steps[0]))
+        place = TESTED.index(LEARNED) if len(steps) > 1 and method != "flow" else 0
+        rows.append((NAMES[method], steps[place]))
     for height, (_, estimate) in enumerate(rows[::-1]):
         if estimate["mean"] is not None:
             axes.errorbar(

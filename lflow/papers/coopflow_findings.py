@@ -85,7 +85,7 @@ def _table(runs: Runs) -> Findings:
         row: Findings = {
             key: [runs.estimate(method, key, steps) for steps in counts] for key in ("mmd", "w2")
         }
-        for key in ("kl_flow", "kl_energy", "mmd_energy", "w2_energy"):
+        for key in ("kl_flow", "kl_energy", "edge_energy", "mmd_energy", "w2_energy"):
             row[key] = runs.estimate(method, key)
         table[method] = row
     return table
@@ -103,11 +103,13 @@ def _picture(runs: Runs) -> Findings | None:
 def _digits_table(runs: Runs) -> Findings:
     """By method: Fréchet distances after steps of the chain; and what the distance is called."""
     names = [each.found.get("name") for each in runs.records]
-    table: Findings = {"name": next((name for name in names if name), "Fréchet distance")}
-    for method in runs.methods():
-        steps = (None,) if method == "exact" else TESTED
-        table[method] = [runs.estimate(method, "frechet", count) for count in steps]
-    return table
+    found = {
+        method: [
+            runs.estimate(method, "frechet", count) for count in ((None,) if method == "exact" else TESTED)
+        ]
+        for method in runs.methods()
+    }
+    return {"name": next((name for name in names if name), "Fréchet distance"), "frechet": found}
 
 
 # --- sentences --------------------------------------------------------------------------------------------
@@ -151,10 +153,12 @@ def _say_density(where: str, runs: Runs) -> str:
             if farther
             else ", and not told to be farther than the pair"
         )
-    kl, distance = (runs.estimate("scratch", key) for key in ("kl_energy", "mmd_energy"))
+    kl, distance, edge = (
+        short(runs.estimate("scratch", f"{key}_energy"), 3) for key in ("kl", "mmd", "edge")
+    )
     return (
-        f"exp(f)/Z on {where}, normalised on a grid: KL(data ‖ exp(f)/Z) {short(kl, 3)} nats, and exact draws "
-        f"of it lie at an MMD of {short(distance, 3)}: {verdict}."
+        f"exp(f)/Z on {where}, normalised on a grid (share of its mass at the edge: {edge}): "
+        f"KL(data ‖ exp(f)/Z) {kl} nats, and exact draws of it lie at an MMD of {distance}: {verdict}."
     )
 
 
@@ -182,7 +186,7 @@ def _say_as_coded(where: str, runs: Runs) -> list[str]:
             verdict = "nearer than its flow" if nearer else "not told to be nearer than its flow"
             kl = short(runs.estimate(method, "kl_energy"), 3)
             said.append(
-                f"The {NAMES[method]} on {where}, without noise: its flow {flow}, after {LEARNED} steps {pair} "
+                f"The {NAMES[method]} on {where}, without noise: flow {flow}, after {LEARNED} steps {pair} "
                 f"({verdict}), after {LONG:,} {long}; KL(data ‖ exp(f)/Z) {kl} nats."
             )
     return said
@@ -207,18 +211,18 @@ def _say_beside(where: str, runs: Runs) -> str:
 def _say_digits(runs: Runs) -> list[str]:
     if not runs.records:
         return []
-    table = _digits_table(runs)
-    place = TESTED.index(LEARNED)
-    told = [f"real digits {short(table['exact'][0], 3)}"]
-    for method in ("scratch", "scratch_as_coded"):
-        nearer = is_lower(runs.values(method, "frechet", LEARNED), runs.values(method, "frechet", 0))
-        verdict = "nearer" if nearer else "not told to be nearer"
-        flow, pair = short(table[method][0], 3), short(table[method][place], 3)
-        told.append(f"{NAMES[method]} {pair} (its flow alone {flow}: the pair is {verdict})")
-    told.append(f"{NAMES['flow']} {short(table['flow'][0], 3)}")
-    told.append(f"{NAMES['ebm_noise']} {short(table['ebm_noise'][place], 3)}")
-    later = ", ".join(f"{short(each, 2)} after {t}" for t, each in zip(TESTED, table["scratch"], strict=True))
+    table, told = _digits_table(runs), []
+    for method, after in table["frechet"].items():
+        at_end = method not in ("exact", "flow")
+        distance = short(after[TESTED.index(LEARNED) if at_end else 0], 2)
+        said = f"{NAMES[method]} {distance}" if method != "exact" else f"real digits {distance}"
+        if method in COOPERATIVE:
+            nearer = is_lower(runs.values(method, "frechet", LEARNED), runs.values(method, "frechet", 0))
+            verdict = "the pair is nearer" if nearer else "it is not told that the pair is nearer"
+            said += f" (its flow alone {short(after[0], 2)}: {verdict})"
+        told.append(said)
+    steps = zip(TESTED, table["frechet"]["scratch"], strict=True)
     return [
         f"On digits, {table['name']}, which is not FID: {'; '.join(told)}.",
-        f"The pair on digits over the steps of its chain: {later}.",
+        f"The pair on digits: {', '.join(f'{short(each, 2)} after {t} steps' for t, each in steps)}.",
     ]

@@ -1,6 +1,6 @@
-"""What `coopflow` measures: laws in the plane by a grid, and distances of samples to data.
+"""What `coopflow` measures in the plane: draws of a density on a grid, and distances of samples to data.
 
-Knows energies, densities and samples, and nothing of how a model learned.
+Knows energies and samples, and nothing of how a model learned.
 """
 
 from __future__ import annotations
@@ -12,70 +12,63 @@ import torch
 from torch import Tensor
 
 from lflow import energies
-from lflow.energies.grid import cell_centres, energy_on_grid
+from lflow.energies.base import Bounds
+from lflow.energies.grid import energy_on_grid
 from lflow.metrics import mmd, sliced_wasserstein2
 
-BANDWIDTH = 0.3
-"""σ of the MMD's kernel in the plane, near the width of what the data are made of."""
-CELLS = 480
-"""Along an axis of the grids on which densities are normalised."""
+BANDWIDTH = 0.2
+"""σ of the MMD's kernel, near the width of what the data are made of."""
 SHOWN = 80
-"""Along an axis of the densities that the figure shows; divides CELLS."""
-Box = tuple[tuple[float, float], ...]
+"""Cells along an axis of the densities that the figure shows, in the data's bounds."""
+_FINE = 3
+_CELLS = 2 * SHOWN * _FINE  # along an axis of the grid, which is twice as wide
 
 
 @dataclass(frozen=True)
 class GridLaw:
-    """A density in a box of the plane, by the mass of its cells: log of shares that add up to one, (n, n)."""
+    """exp(-U)/Z in a box twice as wide as the data's bounds, by the shares of its cells."""
 
-    box: Box
-    log_share: Tensor
+    box: Bounds
+    shares: Tensor
 
     @classmethod
-    def of(cls, energy: Callable[[Tensor], Tensor], box: Box) -> GridLaw:
-        """The law of density exp(-U)/Z in the box."""
-        exponent = -energy_on_grid(energy, box, CELLS)
-        return cls(box, exponent - exponent.flatten().logsumexp(0))
-
-    def divergence_from(self, other: GridLaw) -> float:
-        """KL(other ‖ this), in nats."""
-        return float((other.log_share.exp() * (other.log_share - self.log_share)).sum())
+    def of(cls, energy: Callable[[Tensor], Tensor], data: str) -> GridLaw:
+        """The law of an energy, (n, 2) -> (n,), in float32."""
+        box = tuple((1.5 * low - 0.5 * high, 1.5 * high - 0.5 * low) for low, high in box_of(data))
+        exponent = -energy_on_grid(lambda x: energy(x.float()).double(), box, _CELLS)
+        return cls(box, torch.softmax(exponent.flatten(), 0))
 
     def draw(self, n: int, seed: int) -> Tensor:
         """n exact draws, (n, 2): a cell by its share, and a place in it."""
         generator = torch.Generator().manual_seed(seed)
-        cumulative = self.log_share.exp().flatten().cumsum(0)
+        cumulative = self.shares.cumsum(0)
         level = torch.rand(n, generator=generator, dtype=torch.float64) * cumulative[-1]
         cell = torch.searchsorted(cumulative, level, right=True).clamp_max(len(cumulative) - 1)
         place = torch.rand(n, 2, generator=generator, dtype=torch.float64)
-        index = torch.stack([cell // CELLS, cell % CELLS], 1)
+        index = torch.stack([cell // _CELLS, cell % _CELLS], 1)
         low, high = torch.tensor(self.box, dtype=torch.float64).T
-        return (low + (high - low) * (index + place) / CELLS).float()
+        return (low + (high - low) * (index + place) / _CELLS).float()
 
-    def coarse(self) -> list[float]:
+    def shown(self) -> list[float]:
         """Shares of the cells that the figure shows, row by row."""
-        fine = CELLS // SHOWN
-        shares = self.log_share.exp().reshape(SHOWN, fine, SHOWN, fine).sum((1, 3))
-        return [float(f"{share:.3g}") for share in shares.flatten().tolist()]
+        edge = _CELLS // 4
+        inner = self.shares.reshape(_CELLS, _CELLS)[edge:-edge, edge:-edge]
+        cells = inner.reshape(SHOWN, _FINE, SHOWN, _FINE).sum((1, 3)).flatten()
+        return [float(f"{share:.3g}") for share in cells.tolist()]
 
 
-def histogram(points: Tensor, box: Box) -> list[float]:
-    """Shares of points (n, 2) in the cells that the figure shows, row by row."""
-    low, high = torch.tensor(box).T
+def shares_shown(points: Tensor, data: str) -> list[float]:
+    """Shares of points, (n, 2), in the cells that the figure shows, row by row."""
+    low, high = torch.tensor(box_of(data)).T
     index = ((points - low) / (high - low) * SHOWN).floor().long()
     index = index[((index >= 0) & (index < SHOWN)).all(1)]
-    counts = torch.bincount(index[:, 0] * SHOWN + index[:, 1], minlength=SHOWN**2)
-    return (counts / len(points)).tolist()
+    counts = torch.bincount(index[:, 0] * SHOWN + index[:, 1], minlength=SHOWN**2).double()
+    return [round(share, 6) for share in (counts / len(points)).tolist()]
 
 
-def box_of(data: str) -> Box:
-    """The box in which the law of a data set of points is looked at: the bounds of its energy."""
+def box_of(data: str) -> Bounds:
+    """What a picture of the data shows: the bounds of their energy."""
     return energies.get(data).bounds
-
-
-def law_of_data(data: str) -> GridLaw:
-    """The data's own law."""
-    return GridLaw.of(energies.get(data), box_of(data))
 
 
 def draw_data(data: str, n: int, seed: int) -> Tensor:
@@ -87,12 +80,4 @@ def distances(points: Tensor, data: Tensor) -> dict[str, float | None]:
     """MMD and sliced W2 of points to data; None where a point was lost."""
     if not points.isfinite().all():
         return {"mmd": None, "w2": None}
-    return {
-        "mmd": float(mmd(points, data, BANDWIDTH)),
-        "w2": float(sliced_wasserstein2(points, data)),
-    }
-
-
-def centres(box: Box) -> list[list[float]]:
-    """The centres of the cells that the figure shows, along each axis."""
-    return [axis.tolist() for axis in cell_centres(box, SHOWN)]
+    return {"mmd": float(mmd(points, data, BANDWIDTH)), "w2": float(sliced_wasserstein2(points, data))}

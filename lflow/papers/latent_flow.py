@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lflow import data
 from lflow.draws import Draws
-from lflow.evaluation.annealed import Annealing, log_likelihood
+from lflow.evaluation.annealed import Annealing, bounds, log_likelihood
 from lflow.metrics import auprc, knn_score, nearest_neighbour_accuracy, pca_score
 from lflow.models.latent_flow import LatentFlowLearner
 from lflow.papers.experiment import Config, Findings, Job
@@ -123,6 +123,9 @@ def _compared(config: Config, learner: LatentFlowLearner) -> Findings:
         inferred = [learner.infer(x, draws, count) for count in chains]
     path = Annealing(num_temperatures=config["temperatures"])
     found = log_likelihood(learner, x[: config["points"]], path, config["seed"])
+    enclosed = (
+        bounds(learner, config["points"], path, seed=config["seed"]) if learner.prior.normalised else None
+    )
     validated = learner.validate(x, draws)
     points = {"inferred": inferred[0], "prior": prior, "labels": labels}
     return {
@@ -131,6 +134,7 @@ def _compared(config: Config, learner: LatentFlowLearner) -> Findings:
         "log_likelihood": float(found.log_mean.mean()),
         "stated_error": float(found.standard_error.square().sum().sqrt() / len(found.log_mean))
         + found.shared_error,
+        "gap": float((enclosed.upper - enclosed.lower).mean()) if enclosed else None,
         "effective": float(found.effective_sample_size.mean()),
         "sliced_w2": float(validated["sliced_w2"]),
         "acceptance": float(validated["acceptance"]),

@@ -21,7 +21,16 @@ NAMES = {
     "knn": "distance to the 5th neighbour",
 }
 SCORES = {"joint": "log p(x, z)", "likelihood": "log p(x)", "error": "squared error"}
-MEASURES = ("nearest", "classifier", "log_likelihood", "stated_error", "effective", "sliced_w2", "acceptance")
+MEASURES = (
+    "nearest",
+    "classifier",
+    "log_likelihood",
+    "stated_error",
+    "gap",
+    "effective",
+    "sliced_w2",
+    "acceptance",
+)
 _CHANCE = 0.5
 
 
@@ -87,6 +96,7 @@ def _each(rows: Sequence[Findings], name: str, digits: int, scale: float = 1.0) 
 
 def _say_compared(table: Findings) -> list[str]:
     rows, where = table["rows"], _where(table)
+    bounded = [row for row in rows if row["gap"]["mean"] is not None]
     said = [
         f"{where}: inferred z of held-out images are told from draws of the prior (chance 50 %) by the "
         f"nearest neighbour in {_each(rows, 'nearest', 1, 100)} %, by a support-vector machine in "
@@ -94,8 +104,9 @@ def _say_compared(table: Findings) -> list[str]:
     ]
     said.append(
         f"{where}: log p(x) of held-out images by annealed importance sampling, a lower bound on average "
-        f"but for the energy prior, in nats: {_each(rows, 'log_likelihood', 2)} (error of one run's "
-        f"estimate: {_each(rows, 'stated_error', 2)}). {_say_order(rows, 'log_likelihood', 'higher')}"
+        f"but for the energy prior, in nats: {_each(rows, 'log_likelihood', 2)}. On images drawn from the "
+        f"model, lower and upper bounds lie apart by {_each(bounded, 'gap', 2)}. "
+        f"{_say_order(rows, 'log_likelihood', 'higher')}"
     )
     first = [row | {"first": row["squared_error"][0], "last": row["squared_error"][-1]} for row in rows]
     said.append(

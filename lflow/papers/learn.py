@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lflow.draws import Draws
+from lflow.draws import BEGINNING, DROPOUT, Draws, derived_seed
 from lflow.models.base import Learner
 from lflow.training.batches import Batches
 from lflow.training.config import Config, make_config
@@ -35,9 +35,10 @@ def learn(
         torch.manual_seed(made.seed)
         learner = made.model.build(batches.data.shape, batches.data.levels)
         weights = Weights(learner, made.training.ema)
-        learner.initialise(batches.whole(0), Draws(made.seed, 0))
+        learner.initialise(batches.whole(0), Draws(made.seed, 0, use=BEGINNING))
         weights.follow()
         for step in range(made.training.num_steps):
+            torch.manual_seed(derived_seed(made.seed, DROPOUT, step, world.rank))
             found = learner.training_step(batches.at(step), Draws(made.seed, step))
             rate = made.training.decay ** batches.passes(step)
             weights.descend(torch.stack(list(found.losses.values())).sum(), rate, world)

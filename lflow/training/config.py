@@ -27,17 +27,19 @@ class Training(Declared):
 
     num_steps: int = param(2000, 1, 10_000_000, log=True, help="steps of training in all")
     batch_size: int = param(100, 1, 65_536, log=True, help="data points in a step, over all processes")
-    warmup: int = param(0, 0, 1_000_000, unit="steps", help="steps over which the learning rates rise from 0")
+    warmup: int = param(
+        0, 0, 1_000_000, shown=(0, 1000), unit="steps", help="steps over which the learning rates rise from 0"
+    )
     decay: float = param(1.0, 0.5, 1.0, help="factor of the learning rates after each pass over the data")
     ema: float = param(0.0, 0.0, 0.99999, help="decay of the average of the weights; 0 for none")
     precision: str = param(
         "auto", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA, else float32"
     )
-    log_every: int = param(10, 1, 100_000, unit="steps", help="between lines of metrics")
-    validate_every: int = param(200, 1, 1_000_000, unit="steps", help="between validations")
-    sample_every: int = param(200, 1, 1_000_000, unit="steps", help="between pictures of samples")
-    checkpoint_every: int = param(200, 1, 1_000_000, unit="steps", help="between checkpoints")
-    num_samples: int = param(64, 1, 4096, help="samples in a picture, or 25 times as many points")
+    log_every: int = param(10, 1, 100_000, log=True, unit="steps", help="between lines of metrics")
+    validate_every: int = param(200, 1, 1_000_000, log=True, unit="steps", help="between validations")
+    sample_every: int = param(200, 1, 1_000_000, log=True, unit="steps", help="between pictures of samples")
+    checkpoint_every: int = param(200, 1, 1_000_000, log=True, unit="steps", help="between checkpoints")
+    num_samples: int = param(64, 1, 4096, log=True, help="samples in a picture, or 25 times as many points")
     tensorboard: bool = param(False, help="also write curves for TensorBoard into the run folder")
 
 
@@ -48,10 +50,16 @@ class DataChoice(Declared):
     name = "data"
 
     source: str = param("digits", high=1000, help="a data set's name, a folder, a parquet file, a hub id")
-    size: int = param(0, 0, 1024, unit="pixels", help="height and width to resize to; 0 keeps them")
+    size: int = param(
+        0, 0, 1024, shown=(0, 128), unit="pixels", help="height and width to resize to; 0 keeps them"
+    )
     grey: bool = param(False, help="grey instead of colour")
-    limit: int = param(0, 0, 100_000_000, help="use so many data points at most; 0 uses all")
-    held_out: int = param(-1, -1, 100_000, help="a label to leave out of training; -1 for none")
+    limit: int = param(
+        0, 0, 100_000_000, shown=(0, 10_000), help="use so many data points at most; 0 uses all"
+    )
+    held_out: int = param(
+        -1, -1, 100_000, shown=(-1, 9), help="a label to leave out of training; -1 for none"
+    )
 
     def options(self) -> dict[str, Any]:
         """The arguments of `lflow.data.open` besides the name and the split."""

@@ -137,7 +137,7 @@ class RunFolder:
 
     @property
     def _never_began(self) -> bool:
-        """Whether all that there is of the run is that it failed before its first step, as for want of data."""
+        """Whether the run failed before its first step, as for want of data, and left nothing else."""
         status = self.status()
         return status.state == "failed" and status.step == 0 and not self.metrics_file.exists()
 

@@ -28,7 +28,8 @@ PAGE = PageState(PREFIX, keys.known_keys, lambda: None, (LANES.name, *LABELS))
 
 def preset_bar() -> None:
     """A row of buttons: each sets every control but the seed."""
-    defaults = {name: keys.declared()[name].default for name in LABELS}
+    shown = [name for name in LABELS if name != "image_b"]  # which a preset's step sizes, one a pixel, hide
+    defaults = {name: keys.declared()[name].default for name in shown}
     PAGE.preset_bar(presets(), {LANES.name: list(keys.FIRST), **defaults})
 
 

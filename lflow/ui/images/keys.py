@@ -48,7 +48,7 @@ def declared() -> Mapping[str, Parameter]:
     h, t = model.step_size, model.temperature
     found = (
         Parameter("h", h, 1e-6, 100.0, log=True, shown=(h / 30, h * 30), help="h, the size of a step"),
-        Parameter("steps", model.chain_steps, 1, 10_000, log=True, shown=(10, 5000), help="how many to take"),
+        Parameter("steps", model.chain_steps, 1, 10_000, log=True, shown=(10, 3000), help="how many to take"),
         Parameter("start", "noise", choices=tuple(STARTS), titles=tuple(STARTS.values()), help=_START_HELP),
         Parameter("elementwise", True, help="γ for each pixel; else one for each image"),
         *(_threshold(name, default) for name, default in THRESHOLDS.items()),
@@ -98,6 +98,11 @@ class Asked(NamedTuple):
     def h_as_trained(self) -> float:
         """The step size of the chains in training."""
         return trained().learner.settings.step_size
+
+    @property
+    def is_large_step(self) -> bool:
+        """Whether the step is so much larger than in training that its own error may lead a chain away."""
+        return self.h > 2 * self.h_as_trained
 
     @property
     def key(self) -> str:

@@ -12,6 +12,7 @@ import streamlit as st
 from lflow.exact import Floor
 from lflow.paths import assets_dir
 from lflow.ui import take
+from lflow.ui.controls import set_control
 from lflow.ui.images import about, controls, keys, outcome, runs, table, words
 from lflow.ui.images.keys import Asked
 from lflow.ui.images.model import trained
@@ -90,6 +91,10 @@ def show(lanes: Sequence[str], settings: Mapping[str, Any]) -> None:
     STAGE.play(payload)
     for paragraph in words.under(asked, seen, known):
         st.markdown(paragraph)
+    if asked.is_large_step:
+        safe = asked.h_as_trained
+        take_it = f"Take the step size of training, h = {safe:g}"
+        st.button(take_it, on_click=set_control, args=(controls.PAGE.key("h"), safe))
     table.show(seen, known)
     about.step(asked)
     about.model()

@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 def seen(asked: Asked, track: Track, published: Track | None = None) -> Seen:
     """The numbers of a lane's end that the words need. published: the lane of the published step."""
     result, as_trained, shrunk, apart = track.result, None, None, None
-    if asked.steps >= _BEYOND * asked.steps_as_trained and asked.h <= _BEYOND * asked.h_as_trained:
+    if asked.steps >= _BEYOND * asked.steps_as_trained and not asked.is_large_step:
         as_trained = float(track.away[int((result.steps >= asked.steps_as_trained).int().argmax())])
     if track.scaling is not None:
         first, last = (float((track.scaling[frame] < 1).float().mean()) for frame in (0, -1))
@@ -79,7 +79,7 @@ def under(asked: Asked, lanes: Sequence[Seen], known: Known) -> list[str]:
         f"{asked.num_images:,} images, {_counted(asked.steps)} each, {_BEGIN[asked.start]}{noise}: h = "
         f"{asked.h:g}, T = {asked.temperature:g}."
     ]
-    if asked.h > _BEYOND * asked.h_as_trained:
+    if asked.is_large_step:
         said.append(f"The step is {number(asked.h / asked.h_as_trained)} times as large as in training.")
     lost = [f"{each.title} lost {each.lost:,} images" for each in lanes if each.lost]
     if lost:
@@ -99,11 +99,12 @@ def _distances(lanes: Sequence[Seen], known: Known) -> str:
     """How near each lane ends, as a set of images and image by image."""
     order = sorted(lanes, key=lambda each: each.away)
     told = listed([f"{each.title} {number(each.away / known.away.mean)}" for each in order])
-    said = f"Distance to the digits, over what as many real ones reach that the model has not seen: {told}."
+    said = f"Distance to the digits, in multiples of that of as many unseen real ones: {told}."
     within = [each for each in lanes if known.away.low <= each.away <= known.away.high]
     if not within:
         return said
-    said += f" As {'a set' if len(within) == 1 else 'sets'} {_are(within)} within the spread of real digits"
+    sets = "a set" if len(within) == 1 else "sets"
+    said += f" By this distance, as {sets}, {_are(within)} within the spread of real digits"
     if all(each.nearest > known.nearest.high for each in within):
         return f"{said}; image by image, farther from the nearest digit than real ones are."
     return f"{said}."
@@ -130,9 +131,10 @@ def _beyond(asked: Asked, lanes: Sequence[Seen], known: Known) -> str:
     said = f"After {_counted(asked.steps_as_trained)}, as long as in training, {listed(told)}."
     left = [each for each in longer if _leaves(each, known)]
     if not left:
-        return f"{said} The chains stay about as near to the digits as training left them."
-    goes = "goes on" if len(left) == 1 else "go on"
-    said += f" **{listed([each.title for each in left])} {goes} past the digits.**"
+        return f"{said} The chains stay about as near to the digits as they were then."
+    one, several = ("goes on past", "go on past") if asked.start == "noise" else ("leaves", "leave")
+    goes = one if len(left) == 1 else several
+    said += f" **{listed([each.title for each in left])} {goes} the digits.**"
     if any(each.energy < known.energy.low for each in left):
         said += " There the energy is lower than at real digits: the model holds other images for likelier."
     if not any(each.method in _AIMED_AT_U for each in left):

@@ -1,32 +1,35 @@
 """A small chart for each quantity of a run: training as a thin line, validation in colour, over the steps.
 
-The axis of steps reaches to the end of the run, so that a run is seen to grow. Knows nothing of runs.
+The axis of steps reaches to the end of the run, so that a run is seen to grow. Charts are written as
+Vega-Lite: they are drawn every second or two while a model trains on the same cores, and Altair, which checks
+each of its objects, takes hundreds of times as long. Knows nothing of runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from lflow.papers.figure import moved_apart
 from lflow.ui.curves import INK, theme_index
 from lflow.ui.explain import number
 from lflow.ui.theme import FAMILY_COLOURS
-from lflow.ui.train.numbers import VALIDATION, Panel, Series, domain
+from lflow.ui.train.numbers import Panel, Series, domain
 
-_ROOM = 0.34  # of the width, for the names at the lines' ends
 HEIGHT = 150
+_ROOM = 0.34  # of the width, for the names at the lines' ends
 _APART = 16  # px between two names
 _AROUND = 60  # px of the height that axis and title take
 _LEFT = 38  # px for the numbers of the vertical axis: the charts of a column begin at one place
+_DASHES = ([1, 0], [5, 3], [2, 2], [8, 3, 2, 3])
+Vega = dict[str, Any]
 
 
 def show(panel: Panel, num_steps: int, key: str, height: int = HEIGHT) -> None:
     """Draw a panel; its last values stand where the lines end."""
-    st.altair_chart(draw(panel, num_steps, height), key=key, alt=described(panel))
+    st.vega_lite_chart(spec=draw(panel, num_steps, height), key=key, alt=described(panel))
 
 
 def described(panel: Panel) -> str:
@@ -36,73 +39,127 @@ def described(panel: Panel) -> str:
     return f"{panel.title}: {', '.join(ends)}{best}"
 
 
-def draw(panel: Panel, num_steps: int, height: int = HEIGHT) -> Any:
-    """The chart."""
+def draw(panel: Panel, num_steps: int, height: int = HEIGHT) -> Vega:
+    """The chart, as Vega-Lite."""
     low, high = domain(panel)
-    wide = num_steps / (1 - _ROOM)
-    ticks = alt.Axis(values=[0, num_steps / 2, num_steps], format=",d", grid=False)
-    x = alt.X("x:Q", title=None, axis=ticks).scale(domain=[0, wide], nice=False)
-    y_axis = alt.Axis(tickCount=3, grid=False, minExtent=_LEFT, maxExtent=_LEFT, format=".4~g")
-    y = alt.Y("y:Q", title=None, axis=y_axis).scale(domain=[low, high], nice=False, zero=False)
-    layers = [layer for series in panel.series for layer in _series(series, x, y)]
-    apart = _APART / (height - _AROUND)
-    layers.append(_names(panel, num_steps, apart, (low, high)).encode(x, y))
+    x, y = _axes(num_steps, (low, high))
+    rows = [row for series in panel.series for row in _rows(series)]
+    layers = [_band(rows, panel), _lines(rows, panel), _points(rows, panel)]
+    layers.append(_names(panel, num_steps, (low, high), _APART / (height - _AROUND)))
     if panel.best:
-        layers.append(_best(panel.best, x, y))
-    title = alt.Title(panel.title, anchor="start", frame="group", fontSize=13, fontWeight=600, color=INK)
-    return alt.layer(*layers).properties(height=height, title=title).configure_view(strokeOpacity=0)
+        layers.append(_best(panel.best))
+    title = {"text": panel.title, "anchor": "start", "frame": "group", "fontSize": 13, "fontWeight": 600}
+    return {
+        "layer": [{**layer, "encoding": {"x": x, "y": y, **layer["encoding"]}} for layer in layers],
+        "height": height,
+        "title": {**title, "color": INK},
+        "resolve": {"scale": {"opacity": "independent", "strokeWidth": "independent"}},
+        "config": {"view": {"strokeOpacity": 0}},
+    }
 
 
-def _colour(series: str) -> str:
-    return FAMILY_COLOURS["overdamped"][theme_index()] if series == VALIDATION else INK
+def _axes(num_steps: int, span: tuple[float, float]) -> tuple[Vega, Vega]:
+    ticks = {"values": [0, num_steps / 2, num_steps], "format": ",d", "grid": False}
+    numbers = {"tickCount": 3, "grid": False, "minExtent": _LEFT, "maxExtent": _LEFT, "format": ".4~g"}
+    x = {"field": "x", "type": "quantitative", "title": None, "axis": ticks}
+    y = {"field": "y", "type": "quantitative", "title": None, "axis": numbers}
+    wide = num_steps / (1 - _ROOM)
+    x["scale"] = {"domain": [0, wide], "nice": False}
+    y["scale"] = {"domain": list(span), "nice": False, "zero": False}
+    return x, y
 
 
-def _series(series: Series, x: alt.X, y: alt.Y) -> list[Any]:
-    colour, strong = _colour(series.name), series.name == VALIDATION
-    rows = pd.DataFrame({"x": series.steps, "y": series.values, "low": series.low, "high": series.high})
-    rows["name"] = series.name
-    base = alt.Chart(rows)
-    hover = [
-        alt.Tooltip("name", title="curve"),
-        alt.Tooltip("x", title="step", format=",d"),
-        alt.Tooltip("y", title="value", format=".4~g"),
-    ]
-    opacity = 1 if strong else 0.6
-    line = base.mark_line(color=colour, strokeWidth=1.8 if strong else 1.0, opacity=opacity, clip=True)
-    layers: list[Any] = [line.encode(x, y)]
-    if series.each > 1:
-        band = base.mark_area(color=colour, opacity=0.12, clip=True).transform_calculate(y="datum.low")
-        layers.insert(0, band.encode(x, y, y2="high"))
-    points = base.mark_point(
-        color=colour, filled=True, size=22 if strong else 60, opacity=1 if strong else 0, clip=True
+def _rows(series: Series) -> list[Vega]:
+    columns = zip(series.steps, series.values, series.low, series.high, strict=True)
+    return [{"name": series.name, "x": x, "y": y, "low": low, "high": high} for x, y, low, high in columns]
+
+
+def _of_series(panel: Panel, values: Sequence[Any]) -> Vega:
+    """A value for each curve of the panel."""
+    names = [series.name for series in panel.series]
+    scale = {"type": "ordinal", "domain": names, "range": list(values)}
+    return {"field": "name", "type": "nominal", "legend": None, "scale": scale}
+
+
+def _colours(panel: Panel) -> Vega:
+    hue = FAMILY_COLOURS["overdamped"][theme_index()]
+    return _of_series(panel, [hue if series.validates else INK for series in panel.series])
+
+
+def _dashes(panel: Panel) -> Vega:
+    """The first of a colour is solid."""
+    kinds = [series.validates for series in panel.series]
+    return _of_series(
+        panel, [_DASHES[kinds[:place].count(kind) % len(_DASHES)] for place, kind in enumerate(kinds)]
     )
-    layers.append(points.encode(x, y, tooltip=hover))
-    return layers
 
 
-def _best(best: tuple[int, float], x: alt.X, y: alt.Y) -> Any:
-    rows = pd.DataFrame({"x": [best[0]], "y": [best[1]], "text": ["best"]})
-    ring = alt.Chart(rows).mark_point(color=_colour(VALIDATION), size=110, strokeWidth=1.5, filled=False)
-    hover = [
-        alt.Tooltip("x", title="best at step", format=",d"),
-        alt.Tooltip("y", title="value", format=".4~g"),
-    ]
-    return ring.encode(x, y, tooltip=hover)
+def _band(rows: list[Vega], panel: Panel) -> Vega:
+    """How far the lines go that a point is the mean of."""
+    y = {"field": "low", "type": "quantitative"}
+    encoding = {"y": y, "y2": {"field": "high"}, "color": _colours(panel)}
+    return {
+        "data": {"values": rows},
+        "mark": {"type": "area", "opacity": 0.12, "clip": True},
+        "encoding": encoding,
+    }
 
 
-def _names(panel: Panel, num_steps: int, apart: float, span: tuple[float, float]) -> Any:
+def _lines(rows: list[Vega], panel: Panel) -> Vega:
+    encoding = {
+        "color": _colours(panel),
+        "strokeDash": _dashes(panel),
+        "strokeWidth": _of_series(panel, [1.8 if each.validates else 1.0 for each in panel.series]),
+        "opacity": _of_series(panel, [1.0 if each.validates else 0.6 for each in panel.series]),
+    }
+    return {"data": {"values": rows}, "mark": {"type": "line", "clip": True}, "encoding": encoding}
+
+
+def _points(rows: list[Vega], panel: Panel) -> Vega:
+    """Those of validation are seen; those of training answer to the mouse alone."""
+    encoding = {
+        "color": _colours(panel),
+        "opacity": _of_series(panel, [1.0 if each.validates else 0.0 for each in panel.series]),
+        "tooltip": [
+            {"field": "name", "type": "nominal", "title": "curve"},
+            {"field": "x", "type": "quantitative", "title": "step", "format": ",d"},
+            {"field": "y", "type": "quantitative", "title": "value", "format": ".4~g"},
+        ],
+    }
+    mark = {"type": "point", "filled": True, "size": 22, "clip": True}
+    return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
+
+
+def _best(best: tuple[int, float]) -> Vega:
+    colour = FAMILY_COLOURS["overdamped"][theme_index()]
+    mark = {"type": "point", "filled": False, "size": 110, "strokeWidth": 1.5, "color": colour}
+    text = f"the best, at step {best[0]:,}: {number(best[1])}"
+    values = [{"x": best[0], "y": best[1], "text": text}]
+    return {
+        "data": {"values": values},
+        "mark": mark,
+        "encoding": {"tooltip": {"field": "text", "type": "nominal"}},
+    }
+
+
+def _names(panel: Panel, num_steps: int, span: tuple[float, float], apart: float) -> Vega:
     """Each curve's name and last value, right of its end, moved apart where they crowd."""
     low, high = span
     ends = sorted(panel.series, key=lambda series: series.values[-1])
     heights = [min(max((series.values[-1] - low) / (high - low), 0.0), 1.0) for series in ends]
-    places = moved_apart(heights, apart) if len(ends) > 1 else heights
+    places = moved_apart(heights, apart)
     over = max([0.0, *(place - 1 for place in places[-1:])])
-    rows = pd.DataFrame(
+    values = [
         {
-            "x": [series.steps[-1] + num_steps * 0.02 for series in ends],
-            "y": [low + (place - over) * (high - low) for place in places],
-            "text": [f"{series.name} {number(series.values[-1])}" for series in ends],
+            "x": series.steps[-1] + num_steps * 0.02,
+            "y": low + (place - over) * (high - low),
+            "text": f"{series.name} {number(series.values[-1])}",
         }
-    )
-    names = alt.Chart(rows).mark_text(align="left", baseline="middle", fontSize=12, color=INK)
-    return names.encode(text="text")
+        for series, place in zip(ends, places, strict=True)
+    ]
+    mark = {"type": "text", "align": "left", "baseline": "middle", "fontSize": 12, "color": INK}
+    return {
+        "data": {"values": values},
+        "mark": mark,
+        "encoding": {"text": {"field": "text", "type": "nominal"}},
+    }

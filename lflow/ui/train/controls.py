@@ -32,7 +32,7 @@ from lflow.ui.train.machine import Machine
 from lflow.ui.train.runs import EXAMPLE, Runs, seconds_taken
 
 GROUPS = ("model", "preset", "data", "settings", "start")
-_PARTS = {"training": "Training", "model": "Model", "data": "Data"}
+_PARTS = {"model": "Model", "training": "Training", "data": "Data"}
 _ICONS = {
     "queued": "hourglass_empty",
     "running": "play_circle",

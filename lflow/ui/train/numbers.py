@@ -10,12 +10,24 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 TRAINING, VALIDATION = "training", "validation"
-_LOSS = "loss/"
-_SPLITS = {"train": TRAINING, "validation": VALIDATION}
+_LOSS, _VALIDATES = "loss/", "validation"
+_SPLITS = {"train": TRAINING, _VALIDATES: VALIDATION}
 _NOT_QUANTITIES = ("step", "seconds", "split")
 _MOST_POINTS = 150  # of a curve: with more, neighbours are averaged
 _SETTLED = 0.05  # share of the steps whose values may lie beyond the chart: losses often fall from far above
 
+
+TITLES = {
+    "acceptance": "accepted share of proposals",
+    "bits_per_dim": "bits a dimension",
+    "energy": "mean energy",
+    "energy_gap": "energy at data less at chains",
+    "latent_two_sample_accuracy": "share of latents told from the prior",
+    "nll": "-log p in nats",
+    "sliced_w2": "sliced W2 of samples to data",
+    "squared_error": "squared error of reconstructions",
+}
+"""What a reader is told of the quantities that models share; others go by their names."""
 
 Point = tuple[int, float]
 
@@ -24,6 +36,7 @@ class Series(NamedTuple):
     """A curve: means over `each` neighbouring lines, and how far these go."""
 
     name: str
+    validates: bool
     steps: list[int]
     values: list[float]
     low: list[float]
@@ -34,14 +47,9 @@ class Series(NamedTuple):
 class Panel(NamedTuple):
     """What is known of a quantity. `best`, step and value, where the run is judged by it."""
 
-    quantity: str
+    title: str
     series: list[Series]
     best: Point | None
-
-    @property
-    def title(self) -> str:
-        """The quantity as people write it."""
-        return self.quantity.replace("_", " ")
 
 
 def panels(lines: Sequence[dict[str, Any]], best_metric: str | None = None) -> list[Panel]:
@@ -50,44 +58,50 @@ def panels(lines: Sequence[dict[str, Any]], best_metric: str | None = None) -> l
     A loss and the metric of its name are one quantity, and so are `energy/data` and `energy/chains`.
     best_metric: None where the run does not say.
     """
-    found: dict[str, dict[str, list[Point]]] = {}
-    losses = set()
+    points: dict[tuple[str, str], list[Point]] = {}
     for line in lines:
         for name, value in line.items():
-            if name in _NOT_QUANTITIES:
-                continue
-            quantity, curve = _parts(name, _SPLITS[line["split"]])
-            if name.startswith(_LOSS):
-                losses.add(quantity)
-            points = found.setdefault(quantity, {}).setdefault(curve, [])
-            if value is not None:
-                points.append((line["step"], value))
+            if name not in _NOT_QUANTITIES:
+                of_curve = points.setdefault((name, line["split"]), [])
+                if value is not None:
+                    of_curve.append((line["step"], value))
+    metrics = {name for name, _ in points}
+    found: dict[str, dict[tuple[str, str], list[Point]]] = {}
+    for (name, split), curve in points.items():
+        quantity = name.partition("/")[0]
+        if name.startswith(_LOSS):
+            twin = name.removeprefix(_LOSS)
+            quantity = twin if twin in metrics else name
+        found.setdefault(quantity, {})[name, split] = curve
 
     def order(quantity: str) -> tuple[bool, bool]:
-        return quantity != best_metric, quantity not in losses
+        is_loss = any(name.startswith(_LOSS) for name, _ in found[quantity])
+        return quantity != best_metric, not is_loss
 
     return [_panel(name, found[name], name == best_metric) for name in sorted(found, key=order)]
 
 
-def _parts(name: str, split: str) -> tuple[str, str]:
-    """The quantity that a metric's name stands for, and the name of its curve."""
-    quantity, slash, part = name.removeprefix(_LOSS).partition("/")
-    return quantity, (part if split == TRAINING else f"{part}, {split}") if slash else split
-
-
-def _panel(quantity: str, curves: dict[str, list[Point]], is_best: bool) -> Panel:
-    series = [_series(name, points) for name, points in curves.items() if points]
-    seen = curves.get(VALIDATION) if is_best else None
+def _panel(quantity: str, curves: dict[tuple[str, str], list[Point]], is_best: bool) -> Panel:
+    series: dict[str, Series] = {}
+    for (name, split), points in curves.items():
+        part = "" if name.startswith(_LOSS) else name.partition("/")[2]
+        label = part if part and part not in series else ", ".join(filter(None, (part, _SPLITS[split])))
+        if points:
+            series[label] = _series(label, split == _VALIDATES, points)
+    seen = curves.get((quantity, _VALIDATES)) if is_best else None
+    title = f"{quantity.removeprefix(_LOSS)} (loss)" if quantity.startswith(_LOSS) else quantity
     best = min(seen, key=lambda point: point[1]) if seen else None
-    return Panel(quantity, series, best)
+    said = TITLES.get(quantity, title.replace("_", " "))
+    return Panel(said, list(series.values()), best)
 
 
-def _series(name: str, points: list[Point]) -> Series:
+def _series(name: str, validates: bool, points: list[Point]) -> Series:
     each = math.ceil(len(points) / _MOST_POINTS)
     groups = [points[k : k + each] for k in range(0, len(points), each)]
     values = [[value for _, value in group] for group in groups]
     return Series(
         name,
+        validates,
         [group[-1][0] for group in groups],
         [math.fsum(group) / len(group) for group in values],
         [min(group) for group in values],

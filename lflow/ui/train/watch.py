@@ -1,8 +1,8 @@
 """One run as it stands: where it is, its pictures and its curves, and what may be done with it.
 
-The page looks at the folders from one fragment, which asks again every second while a run is in progress and
-not at all when none is. A run that begins, ends or appears is a matter of the whole page, which is then run
-again. Knows nothing of how training goes.
+The page looks at the folders from one fragment, which asks again while a run is in progress and not at all
+when none is. A run that begins, ends or appears is a matter of the whole page, which is then run again. Knows
+nothing of how training goes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lflow.ui.train.keys import PREFIX
 from lflow.ui.train.numbers import Panel, panels
 from lflow.ui.train.runs import Runs, Snapshot, find, look, of_points, states
 
-PERIOD = 1.0  # seconds between two looks
+PERIOD = 1.5  # seconds between two looks
 _IN_VIEW = 2  # charts; the others lie in an expander
 _LOG = 8000  # characters of the log that are shown
 _BADGES = {"running": "blue", "done": "green", "failed": "red", "stopped": "orange"}
@@ -129,7 +129,11 @@ def _picture(seen: Snapshot, curves: Sequence[Panel]) -> None:
 
 
 def _others(seen: Snapshot, curves: Sequence[Panel]) -> None:
-    with st.expander(f"All other numbers ({len(curves)})"):
+    title = f"All other numbers ({len(curves)})"
+    opened = st.expander(title, key=f"{PREFIX}-others", on_change="rerun")
+    if not opened.open:
+        return
+    with opened:
         columns = st.columns(2, gap="large")
         for place, panel in enumerate(curves):
             with columns[place % 2]:

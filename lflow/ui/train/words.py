@@ -8,7 +8,7 @@ from lflow import data, models
 from lflow.training.config import Config
 from lflow.ui.explain import number
 from lflow.ui.train.machine import Machine
-from lflow.ui.train.numbers import VALIDATION, Panel
+from lflow.ui.train.numbers import Panel
 from lflow.ui.train.runs import Snapshot
 
 STATES = {
@@ -69,7 +69,7 @@ def learned(panels: Sequence[Panel]) -> str:
     judged = next((panel for panel in panels if panel.best), None)
     if judged is None or judged.best is None:
         return "" if panels else "The first numbers come in a moment."
-    of_validation = next(series for series in judged.series if series.name == VALIDATION)
+    of_validation = next(series for series in judged.series if series.validates)
     last, (step, best) = of_validation.values[-1], judged.best
     if step == of_validation.steps[-1]:
         now = f"{number(best)} at step {step:,}, its least so far"

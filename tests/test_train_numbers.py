@@ -1,0 +1,71 @@
+"""What the page Train makes of the lines of a run's metrics: curves, and a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lflow.ui.train import words
+from lflow.ui.train.numbers import TITLES, TRAINING, VALIDATION, domain, panels
+
+
+def line(step: int, split: str = "train", **numbers: Any) -> dict[str, Any]:
+    return {"step": step, "seconds": 0.1, "split": split, **numbers}
+
+
+def test_panels_put_together_what_is_one_quantity() -> None:
+    lines = [
+        line(
+            10, **{"loss/nll": 3.0, "loss/energy": 1.0, "energy/data": 0.5, "energy/chains": 0.7, "rate": 0.9}
+        ),
+        line(
+            20,
+            **{"loss/nll": 2.0, "loss/energy": None, "energy/data": 0.4, "energy/chains": 0.6, "rate": 0.8},
+        ),
+        line(20, "validation", nll=2.5, sliced_w2=0.3, **{"sliced_w2/flow": 0.4, "energy/data": 0.5}),
+        line(40, "validation", nll=2.4, sliced_w2=0.1, **{"sliced_w2/flow": 0.5, "energy/data": 0.4}),
+        line(60, "validation", nll=2.6, sliced_w2=0.2, **{"sliced_w2/flow": 0.6, "energy/data": 0.3}),
+    ]
+    found = panels(lines, "sliced_w2")
+    assert {panel.title: [series.name for series in panel.series] for panel in found} == {
+        TITLES["sliced_w2"]: [VALIDATION, "flow"],
+        TITLES["nll"]: [TRAINING, VALIDATION],
+        "energy (loss)": [TRAINING],
+        TITLES["energy"]: ["data", "chains", "data, validation"],
+        "rate": [TRAINING],
+    }
+    assert [panel.best for panel in found] == [(40, 0.1), None, None, None, None]
+    assert [series.validates for series in found[3].series] == [False, False, True]
+    assert found[2].series[0].steps == [10]  # what was not finite has no point
+    assert panels([]) == []
+
+
+def test_a_long_run_is_averaged_and_keeps_its_ends() -> None:
+    lines = [line(step, **{"loss/nll": float(step % 7)}) for step in range(1, 1001)]
+    (panel,) = panels(lines)
+    (series,) = panel.series
+    assert (series.each, len(series.values), series.steps[-1]) == (7, 143, 1000)
+    assert series.values[0] == pytest.approx(sum(range(7)) / 7)
+    assert (series.low[0], series.high[0]) == (0.0, 6.0)
+
+
+def test_a_chart_leaves_out_the_first_fall() -> None:
+    lines = [line(step, **{"loss/nll": 1000.0 / step}) for step in range(1, 101)]
+    (panel,) = panels(lines)
+    low, high = domain(panel)
+    assert low < 10.0
+    assert 1000 / 6 < high < 1000 / 4
+
+
+def test_learned_is_read_off_the_validation() -> None:
+    lines = [
+        line(10, "validation", nll=2.0),
+        line(20, "validation", nll=1.0),
+        line(30, "validation", nll=1.5),
+    ]
+    told = words.learned(panels(lines, "nll"))
+    assert f"{TITLES['nll']} is 1.5 at step 30; its least was 1, at step 20" in told
+    assert "1 at step 20, its least so far" in words.learned(panels(lines[:2], "nll"))
+    assert words.learned(panels(lines)) == ""  # a run that does not say what it is judged by
+    assert words.learned([]) == "The first numbers come in a moment."
