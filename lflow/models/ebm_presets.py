@@ -8,12 +8,12 @@ from lflow.models.base import Preset
 
 
 def _plane(data: str, step_size: float) -> Preset:
-    """Of points. A step below 2 over the largest curvature: ULA is stable on what is to be learned."""
-    model = {"layers": "32,64,64,64", "step_size": step_size, "chain_steps": 60}
-    model |= {"noise": "normal", "noise_scale": 2.0, "learning_rate": 2e-3}
+    """Of points. Chains that go on reach the density, and an accept step keeps them from running away."""
+    model = {"layers": "32,64,64,64", "learning_rate": 2e-3, "noise": "normal", "noise_scale": 2.0}
+    model |= {"sampler": "mala", "step_size": step_size, "chain_steps": 20, "start": "persistent"}
     often = {"validate_every": 100, "sample_every": 100, "checkpoint_every": 100}
-    about = "the network and start of the AniLA paper's rings, smooth; 60 steps of ULA"
-    return Preset(data, about, model, {"num_steps": 2000, "batch_size": 100, "ema": 0.99} | often)
+    about = "the network of the AniLA paper's rings, smooth; persistent chains of MALA"
+    return Preset(data, about, model, {"num_steps": 3000, "batch_size": 100, "ema": 0.99} | often)
 
 
 # h = 1 and T = ε²/2, as in the papers' code: the network's gradient is then of the size of a step.
@@ -30,7 +30,7 @@ PRESETS: dict[str, Preset] = {
     "rings": _plane("rings", 0.02),
     "two_moons": _plane("two_moons", 0.05),
     "gaussian_mixture": _plane("gaussian_mixture", 0.1),
-    "pinwheel": _plane("pinwheel", 0.005),
+    "pinwheel": _plane("pinwheel", 0.01),
     "digits": Preset(
         "digits",
         "8 × 8 digits from noise in 60 steps of ULA",

@@ -72,7 +72,7 @@ def work(config: Config) -> Findings:
 
 def _train(config: Config, look: Any) -> float:
     """Train, looking five times; 1 if the weights were lost, else 0."""
-    chosen = {**_SAMPLERS[config["method"]], "step_size": config["h"]}
+    chosen = {**_SAMPLERS[config["method"]], "step_size": config["h"], "start": "noise"}
     chosen |= {"threshold": config["b"]} if config["b"] is not None else {}
     chain = EBM(**chosen).chain_sampler().steps_for(config["gradients"])
     run = {
