@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from lflow.training.config import make_config
-from lflow.training.folder import RunFolder
+from lflow.training.folder import GONE, RunFolder
 from tests.browser import screenshot
 from tests.conftest import ROOT, Server, running_app
 from tests.lab_page import Lab
@@ -189,7 +189,7 @@ def test_a_run_of_the_command_line_appears_and_outlives_reload_and_server(
     os.kill(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
     expect(badge(page)).to_have_text("stopped")
-    expect(page.get_by_test_id("stMain")).to_contain_text("the process ended without a word")
+    expect(page.get_by_test_id("stMain")).to_contain_text(GONE)
     opened.press("Resume")
     expect(badge(page)).to_have_text("running")
     assert page_errors == []
