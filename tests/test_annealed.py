@@ -12,7 +12,7 @@ from lflow.models.latent_flow import LatentFlow, LatentFlowLearner
 from tests.latent_cases import DIM, PRIORS, Bowl, linear_case
 from tests.statistics import LIMIT, one_thread  # noqa: F401  (a fixture)
 
-LONG = Annealing(num_temperatures=80, num_chains=8)
+LONG = Annealing(num_temperatures=80, num_chains=8, sampler="mala")
 
 
 def distance(found: LogMean, exact: Tensor) -> float:
@@ -70,7 +70,7 @@ def test_a_path_of_too_few_steps_shows() -> None:
 def test_weights_are_unbiased_however_short_the_path() -> None:
     case = linear_case("flow", sigma=1.0)
     x = case.draw(3)
-    found = log_likelihood(case.learner, x, Annealing(num_temperatures=3, num_chains=8_000))
+    found = log_likelihood(case.learner, x, Annealing(num_temperatures=3, num_chains=8_000, sampler="mala"))
     away = (found.log_mean - case.likelihood(x)) / found.standard_error
     assert float(away.abs().max()) < LIMIT
     assert float(found.standard_error.max()) < 0.06
@@ -97,7 +97,7 @@ def test_bounds_lie_on_both_sides_of_the_exact_value() -> None:
         return kept[-1]
 
     case.learner.draw_given = remember  # type: ignore[method-assign, assignment]
-    found = bounds(case.learner, 100, replace(LONG, num_temperatures=20))
+    found = bounds(case.learner, 100, replace(LONG, num_temperatures=8))
     exact = case.likelihood(kept[0])
     for side in (exact - found.lower, found.upper - exact):
         assert float(side.mean()) > LIMIT * float(side.std()) / len(side) ** 0.5

@@ -60,11 +60,11 @@ class Annealing(Declared):
 
     name = "annealing"
 
-    num_temperatures: int = param(400, 1, 1_000_000, log=True, help="steps from β = 0 to β = 1")
+    num_temperatures: int = param(200, 1, 1_000_000, log=True, help="steps from β = 0 to β = 1")
     num_chains: int = param(8, 2, 100_000, log=True, help="chains for each data point")
-    sampler: str = param("mala", choices=("mala", "hmc"), help="what moves the chains, with an accept step")
+    sampler: str = param("hmc", choices=("hmc", "mala"), help="what moves the chains, with an accept step")
     num_leapfrog: int = param(5, 1, 200, help="of HMC: leapfrog steps in a trajectory")
-    power: float = param(4.0, 1.0, 20.0, help="p of β_k = (k/K)^p: most steps are near the prior")
+    power: float = param(3.0, 1.0, 20.0, help="p of β_k = (k/K)^p: most steps are near the prior")
 
     def betas(self) -> list[float]:
         """From 0 to 1."""
