@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lflow import data, energies, models
+from lflow import data, models
 from lflow.draws import Draws
 from lflow.energies.custom import FromCallable
 from lflow.models import coopflow
@@ -22,16 +22,12 @@ from lflow.nets.flows import Flow
 from lflow.nets.flows.actnorm import ActNorm
 from lflow.nets.flows.logit import ClampedLogit
 from lflow.noise import StepNoise
-from lflow.papers.coopflow_findings import LEARNED, LONG, TESTED, conclude
-from lflow.papers.coopflow_measures import GridLaw
-from lflow.papers.experiment import Record
 from lflow.training.parallel import World
 from lflow.training.weights import Weights
 from tests.statistics import (
     LIMIT,
     largest,
     one_thread,  # noqa: F401  (for every test here)
-    z_of_two_samples,
     z_of_variance,
 )
 
@@ -143,6 +139,13 @@ def test_a_pretrained_flow_has_learned_from_data() -> None:
     learner.initialise(x, Draws(0, 0))
     found = learner.training_step(x, Draws(0, 0)).losses["flow"]
     torch.testing.assert_close(found.detach(), -learner.log_prob_flow(x).mean())
+
+
+def test_no_weights_are_the_best_while_the_flow_is_pretrained() -> None:
+    learner, x = learner_of(start="pretrained", pretrain_steps=3, freeze_steps=1), points()
+    learner.initialise(x, Draws(0, 0))
+    assert learner.validate(x, Draws(0, 3))["sliced_w2"] == math.inf
+    assert bool(learner.validate(x, Draws(0, 4))["sliced_w2"].isfinite())
 
 
 # --- the chain ------------------------------------------------------------------------------------------
@@ -329,45 +332,6 @@ def test_a_lost_sample_has_no_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     found = learner.validate(x, Draws(0, 0))
     assert found["sliced_w2"] == math.inf == found["mmd"]
     assert found["sliced_w2/flow"] == whole["sliced_w2/flow"]
-
-
-# --- what the experiment measures and says --------------------------------------------------------------
-
-
-def test_draws_on_a_grid_have_their_law() -> None:
-    """10,000 draws of each; a law a fifth too cold lies beyond."""
-    energy = energies.get("gaussian")
-    exact = energy.sample(10_000, torch.Generator().manual_seed(0))
-    right, cold = (GridLaw.of(lambda x, k=k: k * energy(x), energy.name).draw(10_000, 1) for k in (1.0, 1.2))
-    assert z_of_two_samples(right, exact) < LIMIT < z_of_two_samples(cold, exact)
-
-
-def record(method: str, seed: int, **found: Any) -> Record:
-    return Record({"part": "plane", "data": "rings", "method": method, "seed": seed}, found, 0.0)
-
-
-def records(flow: float, pair: float, energy: float) -> list[Record]:
-    """Runs of five seeds in which these are the MMDs of the flow, the pair and the energy's density."""
-    made = []
-    for seed in range(5):
-        wobble = 0.001 * seed
-        after = {0: flow, LEARNED: pair}
-        mmd = [after.get(count, 0.3) + wobble for count in (*TESTED, LONG)]
-        rest = {"w2": mmd, "kl_flow": 0.4, "kl_energy": 0.9 + wobble, "edge_energy": 0.0, "w2_energy": energy}
-        for method in ("scratch", "pretrained", "scratch_as_coded", "flow", "ebm_noise", "ebm_persistent"):
-            made.append(record(method, seed, mmd=mmd, mmd_energy=energy - wobble, **rest))
-        made.append(record("exact", seed, mmd=0.02 + wobble / 2, w2=0.1))
-    return made
-
-
-def test_sentences_say_what_holds_and_what_does_not() -> None:
-    holds = " ".join(conclude(records(flow=0.1, pair=0.05, energy=0.2))["sentences"])
-    assert "the pair is nearer than its flow (paired, 99 %)" in holds
-    assert "another density than the data's, and farther from them than the pair" in holds
-    assert "the long run leaves the data" in holds
-    fails = " ".join(conclude(records(flow=0.05, pair=0.05, energy=0.02))["sentences"])
-    assert "it is not told that the pair is nearer than its flow" in fails
-    assert "it is not told from the data's density" in fails
 
 
 def test_the_preset_of_the_paper_is_the_paper_s() -> None:

@@ -10,7 +10,7 @@ import torch
 
 import lflow
 from lflow import cli
-from lflow.papers import anila, anila_findings, anila_laws, coopflow, dynamical_system, experiment, figure
+from lflow.papers import anila, anila_findings, anila_laws, dynamical_system, experiment, figure
 from lflow.papers.anila_laws import LAWS, variant_law, within_rings
 from lflow.papers.dynamical_system_laws import VARIANCE, WRONG, IndependentMidpoint, curvature_between, target
 from lflow.papers.experiment import Config, Findings, Job, Record
@@ -208,7 +208,6 @@ def tiny(paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 TOLD = {
     "dynamical-system": (dynamical_system, ("closed form", "independent noises", "floor", "falling steps")),
     "anila": (anila, ("printed AniLA", "closed form", "ridges", "KL", "loses")),
-    "coopflow": (coopflow, ("the flow alone", "normalised on a grid", "without noise", "which is not FID")),
 }
 
 

@@ -199,11 +199,15 @@ class CoopFlowLearner(Learner):
         """Distances of the pair's samples to data, and of the flow's alone: sliced W2, and MMD.
 
         The bandwidth of the MMD is the median distance between data points. In a pixel space both see means
-        and correlations more than what a picture shows.
+        and correlations more than what a picture shows. While the flow is pretrained there is no pair: its
+        distances are infinite, so that no weights of that time are the best.
         """
         data = x[:_MOST_COMPARED]
         proposed = self.proposals(len(data), draws)
-        pair, data = self._synthesis(proposed, draws).flatten(1).cpu(), data.flatten(1).cpu()
+        revised = self._synthesis(proposed, draws)
+        if self.settings.start == "pretrained" and draws.step <= self.settings.pretrain_steps:
+            revised = torch.full_like(revised, math.inf)
+        pair, data = revised.flatten(1).cpu(), data.flatten(1).cpu()
         flow, bandwidth = proposed.flatten(1).cpu(), float(torch.pdist(data).median())
         return {
             "sliced_w2": _distance(sliced_wasserstein2, pair, data),
