@@ -106,7 +106,8 @@ def _say_compared(table: Findings) -> list[str]:
         f"{where}: log p(x) of held-out images by annealed importance sampling, a lower bound on average "
         f"but for the energy prior, in nats: {_each(rows, 'log_likelihood', 2)}. On images drawn from the "
         f"model, lower and upper bounds lie apart by {_each(bounded, 'gap', 2)}. "
-        f"{_say_order(rows, 'log_likelihood', 'higher')}"
+        f"{_say_order(rows, 'log_likelihood', 'higher')} A difference that is smaller than the bounds "
+        "lie apart may be of the estimate, and not of the model."
     )
     first = [row | {"first": row["squared_error"][0], "last": row["squared_error"][-1]} for row in rows]
     said.append(

@@ -39,7 +39,7 @@ class OverBudget(ValueError):
         fits = f"Take {allowed:,} {unit}, or fewer {fewer}." if allowed else f"Take fewer {fewer}."
         super().__init__(
             f"This run takes {times:.3g} times what a page may compute at once, counted in gradients of all "
-            f"{fewer}. {fits}"
+            f"chains. {fits}"
         )
         self.allowed = allowed
         self.unit = unit
