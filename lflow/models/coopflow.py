@@ -6,7 +6,7 @@ Knows nothing of how a run is kept, and of data only their shape.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from lflow.metrics import mmd, sliced_wasserstein2
 from lflow.models.base import Learner, Part, TrainingStep, registry
 from lflow.models.coopflow_presets import PRESETS
 from lflow.models.data_flow import FlowSettings
+from lflow.models.distance import distance
 from lflow.nets import energy_net
 from lflow.noise import StepNoise
 from lflow.samplers.base import Info, Sampler
@@ -207,13 +208,12 @@ class CoopFlowLearner(Learner):
         revised = self._synthesis(proposed, draws)
         if self.settings.start == "pretrained" and draws.step <= self.settings.pretrain_steps:
             revised = torch.full_like(revised, math.inf)
-        pair, data = revised.flatten(1).cpu(), data.flatten(1).cpu()
-        flow, bandwidth = proposed.flatten(1).cpu(), float(torch.pdist(data).median())
+        bandwidth = float(torch.pdist(data.flatten(1).cpu()).median())
         return {
-            "sliced_w2": _distance(sliced_wasserstein2, pair, data),
-            "sliced_w2/flow": _distance(sliced_wasserstein2, flow, data),
-            "mmd": _distance(lambda a, b: mmd(a, b, bandwidth), pair, data),
-            "mmd/flow": _distance(lambda a, b: mmd(a, b, bandwidth), flow, data),
+            "sliced_w2": distance(sliced_wasserstein2, revised, data),
+            "sliced_w2/flow": distance(sliced_wasserstein2, proposed, data),
+            "mmd": distance(lambda a, b: mmd(a, b, bandwidth), revised, data),
+            "mmd/flow": distance(lambda a, b: mmd(a, b, bandwidth), proposed, data),
         }
 
     def propose(self, n: int, seed: int = 0) -> Tensor:
@@ -260,10 +260,3 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(was)
-
-
-def _distance(measure: Callable[..., Tensor], samples: Tensor, data: Tensor) -> Tensor:
-    """The distance; infinite where a sample was lost."""
-    if not samples.isfinite().all():
-        return torch.tensor(math.inf)
-    return measure(samples, data)

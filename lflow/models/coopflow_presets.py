@@ -8,19 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from lflow.models.base import Preset
+from lflow.models.flow_presets import FLOW_PLUS_PLUS
 
 _LARGE = {
-    "layout": "flow++",
-    "coupling": "mixture",
-    "flow_depth": 4,
-    "flow_width": 96,
-    "blocks": 10,
-    "components": 32,
-    "attention": True,
-    "dropout": 0.2,
-    "dequantisation": "variational",
-    "flow_rate": 1e-4,
-    "flow_clip": 1.0,
+    **FLOW_PLUS_PLUS,
     "net": "residual",
     "width": 128,
     "energy_rate": 1e-4,

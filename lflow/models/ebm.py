@@ -15,6 +15,7 @@ from lflow import samplers, steps
 from lflow.draws import Draws
 from lflow.metrics import sliced_wasserstein2
 from lflow.models.base import Learner, Model, Part, TrainingStep, registry
+from lflow.models.distance import distance
 from lflow.models.ebm_presets import PRESETS
 from lflow.nets import ACTIVATIONS, energy_net
 from lflow.samplers.anila import VARIANTS
@@ -231,7 +232,7 @@ class EBMLearner(Learner):
         run = self.chain(self._first(len(data), draws), draws)
         with torch.no_grad():
             gap = (self.energy(data).mean() - self.energy(run.x).mean()) / self.settings.temperature
-        found = {"sliced_w2": _distance(run.x, data), "energy_gap": gap}
+        found = {"sliced_w2": distance(sliced_wasserstein2, run.x, data), "energy_gap": gap}
         return found if run.acceptance is None else found | {"acceptance": run.acceptance}
 
     def synthesize(self, n: int, seed: int = 0, num_steps: int | None = None) -> Tensor:
@@ -248,10 +249,3 @@ class EBMLearner(Learner):
             order = draws.uniform((len(self.chains),)).argsort()
             return self.chains[order[torch.arange(n, device=self.device) % len(order)]]
         return self.noise(n, draws)
-
-
-def _distance(ends: Tensor, data: Tensor) -> Tensor:
-    """Sliced W2; infinite where a chain was lost."""
-    if not ends.isfinite().all():
-        return torch.tensor(math.inf)
-    return sliced_wasserstein2(ends.flatten(1).cpu(), data.flatten(1).cpu())

@@ -21,7 +21,7 @@ def _images(data: str, about: str, width: int, num_steps: int, batch_size: int) 
     return Preset(data, about, model, training | {"decay": 0.98, "ema": 0.98} | _SELDOM)
 
 
-_COOPFLOW_MODEL = {
+FLOW_PLUS_PLUS: dict[str, Any] = {
     "layout": "flow++",
     "coupling": "mixture",
     "flow_depth": 4,
@@ -34,6 +34,7 @@ _COOPFLOW_MODEL = {
     "flow_rate": 1e-4,
     "flow_clip": 1.0,
 }
+"""CoopFlow's flow, which it calls Flow++."""
 _COOPFLOW_TRAINING = {
     "num_steps": 350_000,
     "batch_size": 28,
@@ -56,7 +57,7 @@ PRESETS = {
     "cifar10_paper": Preset(
         "cifar10",
         "Flow++ with the settings of CoopFlow, 28.8 million parameters: for a GPU",
-        _COOPFLOW_MODEL,
+        FLOW_PLUS_PLUS,
         _COOPFLOW_TRAINING,
     ),
 }

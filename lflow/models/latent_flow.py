@@ -6,7 +6,6 @@ Knows nothing of how a run is kept, and of data only their shape.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from lflow import samplers, steps
 from lflow.draws import Draws
 from lflow.metrics import nearest_neighbour_accuracy, sliced_wasserstein2
 from lflow.models.base import Learner, Model, Part, TrainingStep, registry
+from lflow.models.distance import distance
 from lflow.models.latent_flow_presets import PRESETS
 from lflow.models.latent_priors import EnergyPrior, FlowPrior, Prior, PriorChain
 from lflow.nets import ACTIVATIONS, generator
@@ -211,8 +211,8 @@ class LatentFlowLearner(Learner):
         acceptance = self._run(data, z, samplers.get("mala"), 1, draws).acceptance
         assert acceptance is not None
         return {
-            "sliced_w2": _measured(sliced_wasserstein2, samples, data),
-            "latent_two_sample_accuracy": _measured(
+            "sliced_w2": distance(sliced_wasserstein2, samples, data),
+            "latent_two_sample_accuracy": distance(
                 lambda a, b: nearest_neighbour_accuracy(a, b).value, z, drawn
             ),
             "squared_error": error,
@@ -250,10 +250,3 @@ class LatentFlowLearner(Learner):
         the order of points is right, the numbers of two models cannot be compared.
         """
         return -self.log_joint(x, self.infer(x, seed))
-
-
-def _measured(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
-    """What tells two clouds apart; infinite where a point was lost."""
-    if not (a.isfinite().all() and b.isfinite().all()):
-        return torch.tensor(math.inf)
-    return measure(a.flatten(1).cpu(), b.flatten(1).cpu())

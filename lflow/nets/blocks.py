@@ -70,6 +70,11 @@ def halvings(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
+def doubling(width: int, count: int) -> list[int]:
+    """So many numbers of channels: each twice the one before, up to 8 times the first."""
+    return [width * min(2**k, 8) for k in range(count)]
+
+
 def downsampler(shape: Shape, width: int, act: str) -> tuple[list[nn.Module], int]:
     """Convolutions down an image, its channels doubling from `width` up to 8 of it, and the features' number.
 
@@ -77,10 +82,8 @@ def downsampler(shape: Shape, width: int, act: str) -> tuple[list[nn.Module], in
     """
     channels, *size = image_shape(shape, "conv")
     sizes = halvings(*size)
+    widths = doubling(width, len(sizes))
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), activation(act)]
-    now = width
-    for _ in sizes[1:]:
-        after = min(2 * now, 8 * width)
+    for now, after in pairwise(widths):
         layers += [nn.Conv2d(now, after, 4, stride=2, padding=1), activation(act)]
-        now = after
-    return [*layers, nn.Flatten()], now * math.prod(sizes[-1])
+    return [*layers, nn.Flatten()], widths[-1] * math.prod(sizes[-1])

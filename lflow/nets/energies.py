@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 from lflow.nets.blocks import (
     Shape,
     activation,
+    doubling,
     downsampler,
     halvings,
     hidden_sizes,
@@ -88,10 +90,7 @@ def energy_net(
 def _residual(shape: Shape, width: int, act: str) -> nn.Module:
     channels, *size = image_shape(shape, "residual")
     sizes = halvings(*size)
+    widths = doubling(width, len(sizes))
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), activation(act)]
-    now = width
-    for _ in sizes[1:]:
-        after = min(2 * now, 8 * width)
-        layers.append(ResidualBlock(now, after, act))
-        now = after
-    return nn.Sequential(*layers, nn.Conv2d(now, RESIDUAL_OUTPUTS, sizes[-1]))
+    layers += [ResidualBlock(now, after, act) for now, after in pairwise(widths)]
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], RESIDUAL_OUTPUTS, sizes[-1]))
