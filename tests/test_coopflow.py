@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from lflow.nets.flows import Flow
 from lflow.nets.flows.actnorm import ActNorm
 from lflow.nets.flows.logit import ClampedLogit
 from lflow.noise import StepNoise
+from lflow.training import checkpoint
+from lflow.training.folder import RunFolder
+from lflow.training.loop import resume, train
 from lflow.training.parallel import World
 from lflow.training.weights import Weights
 from tests.statistics import (
@@ -338,3 +342,14 @@ def test_the_preset_of_the_paper_is_the_paper_s() -> None:
     settings = coopflow.PRESETS["cifar10_paper"]
     assert settings.model["step_size"] == pytest.approx(0.00045)
     assert replace(models.get("coopflow", **settings.model)).chain_steps == 30
+
+
+def test_a_pretrained_run_has_a_best_once_there_is_a_pair(tmp_path: Path) -> None:
+    settings = {"name": "coopflow", "pretrain_steps": 2, "freeze_steps": 0, "chain_steps": 2}
+    training = {"batch_size": 8, "validate_every": 1, "checkpoint_every": 1}
+    preset = "gaussian_mixture_pretrained"
+    config = {"model": settings, "preset": preset, "training": training, "data": {"limit": 80}}
+    train({**config, "max_steps": 2}, tmp_path / "run", "cpu")
+    assert not RunFolder(tmp_path / "run").best.exists()
+    resume(tmp_path / "run", 4, "cpu")
+    assert checkpoint.read(RunFolder(tmp_path / "run").best).step > 2

@@ -283,7 +283,8 @@ class Run:
 
     def validate(self) -> None:
         """Look at data that training does not see, and keep the weights if they are the best so far."""
-        draws = Draws(self.config.seed, 0, self.world.device, use=VALIDATION)  # each time the same
+        draws = Draws(self.config.seed, 0, self.world.device, use=VALIDATION)  # each time the same numbers
+        draws.step = self.step
         with self.weights.shown() as learner, torch.no_grad():
             found = learner.validate(self.batches.validation(), draws)
         numbers = {name: float(value) for name, value in found.items()}

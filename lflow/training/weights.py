@@ -81,10 +81,11 @@ class Weights:
     def restore(self, saved: Checkpoint) -> None:
         """Put back what `tensors` gave. ValueError if it is of another model or cannot be trained on."""
         wanted = {"average", "averaged"} if self.average is not None else set()
-        wanted |= {f"optimiser.{name}" for name in self.optimisers} if saved.step else set()
-        there = {key for key in wanted if key in saved.tensors or saved.group(key)}
-        if there != wanted:
-            raise ValueError(f"the checkpoint cannot be trained on: it lacks {sorted(wanted - there)[0]!r}")
+        if saved.step:  # a part that has learned nothing yet has no state, and all together have some
+            wanted.add("optimiser")
+        missing = sorted(key for key in wanted if key not in saved.tensors and not saved.group(key))
+        if missing:
+            raise ValueError(f"the checkpoint cannot be trained on: it lacks {missing[0]!r}")
         fill(self.learner, saved.group("model"))
         if self.average is not None:
             average = self.average.module
