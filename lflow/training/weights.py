@@ -81,7 +81,8 @@ class Weights:
     def restore(self, saved: Checkpoint) -> None:
         """Put back what `tensors` gave. ValueError if it is of another model or cannot be trained on."""
         wanted = {"average", "averaged"} if self.average is not None else set()
-        if saved.step:  # a part that has learned nothing yet has no state, and all together have some
+        # A part that has learned nothing yet has no state, nor has plain descent; the others have some.
+        if saved.step and any(part.optimiser != "sgd" for part in self.parts.values()):
             wanted.add("optimiser")
         missing = sorted(key for key in wanted if key not in saved.tensors and not saved.group(key))
         if missing:
