@@ -73,7 +73,7 @@ def linear_case(prior: str, sigma: float = 0.5, **settings: Any) -> Case:
     chosen = LatentFlow(prior=prior, latent_dim=LATENT, sigma=sigma, flow_width=8, flow_depth=2, **settings)
     learner = chosen.build((DIM,))
     layer = nn.Linear(LATENT, DIM)
-    learner.generator = layer
+    learner.decoder.net = layer
     mean, covariance, log_z = torch.zeros(LATENT).double(), torch.eye(LATENT).double(), 0.0
     if isinstance(learner.prior, FlowPrior):
         # Before it learns, a flow's couplings scale by a constant: it is an affine map.

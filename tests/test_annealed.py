@@ -126,7 +126,7 @@ class Curved(nn.Module):
 def curved(prior: str) -> LatentFlowLearner:
     torch.manual_seed(1)
     learner = LatentFlow(prior=prior, latent_dim=2, sigma=0.4, flow_width=8, flow_depth=2).build((3,))
-    learner.generator = Curved()
+    learner.decoder.net = Curved()
     for parameter in learner.prior.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape)
     if prior == "ebm":

@@ -85,7 +85,7 @@ def test_likelihood_has_its_constant() -> None:
     case = linear_case("gaussian", sigma=0.3)
     x, z = case.draw(10), torch.randn(10, LATENT, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        mean = case.learner.generator(z)
+        mean = case.learner.decoder.mean(z)
     expected = Independent(Normal(mean, 0.3), 1).log_prob(x)
     torch.testing.assert_close(case.learner.log_likelihood(x, z), expected, rtol=1e-5, atol=1e-4)
 
@@ -123,7 +123,7 @@ def test_gradient_is_that_of_the_likelihoods_at_a_fixed_z(prior: str, float64: o
     draws = Draws(0, 3)
     z = learner.infer(x, draws)
     assert not z.requires_grad
-    loss = -Independent(Normal(learner.generator(z), 0.3), 3).log_prob(x).mean()
+    loss = -Independent(Normal(learner.decoder.mean(z), 0.3), 3).log_prob(x).mean()
     if prior == "flow":
         base, log_det = learner.prior.flow.to_latent(z)  # type: ignore[union-attr, operator]
         loss = loss - (Independent(Normal(torch.zeros(4), 1.0), 1).log_prob(base) + log_det).mean()
@@ -138,9 +138,7 @@ def test_gradient_is_that_of_the_likelihoods_at_a_fixed_z(prior: str, float64: o
 def test_the_coded_loss_is_the_published_one_on_another_scale() -> None:
     x = images(6)
     published, coded = (small("gaussian", loss=name) for name in ("published", "coded"))
-    one, other = (
-        gradients(m, m.training_step(x, Draws(0, 0)).losses["generator"]) for m in (published, coded)
-    )
+    one, other = (gradients(m, m.training_step(x, Draws(0, 0)).losses["decoder"]) for m in (published, coded))
     for mine, theirs in zip(one, other, strict=True):
         torch.testing.assert_close(2 * 0.3**2 * mine, theirs, rtol=1e-4, atol=1e-5)
 
@@ -173,7 +171,7 @@ def test_inference_without_noise_is_a_descent(float64: object) -> None:
     z = Draws(9, 0, use=102).normal((3, 4)).double()
     for _ in range(5):
         z.requires_grad_(True)
-        error = (x - learner.generator(z)).square().sum()
+        error = (x - learner.decoder.mean(z)).square().sum()
         energy = error / (2 * 0.3**2) - learner.prior.log_prob(z).sum()
         z = (z - 0.005 * torch.autograd.grad(energy, z)[0]).detach()
     torch.testing.assert_close(learner.infer(x, 9), z, rtol=1e-9, atol=1e-9)
@@ -201,8 +199,8 @@ def test_what_a_trained_model_does(prior: str) -> None:
     between = learner.interpolate(x[:4], x[4:8], 5)
     assert between.shape == (4, 5, 1, 8, 8)
     ends = learner.infer(x[:8], 0).chunk(2)
-    torch.testing.assert_close(between[:, 0], learner.generator(ends[0]))
-    torch.testing.assert_close(between[:, -1], learner.generator(ends[1]))
+    torch.testing.assert_close(between[:, 0], learner.decoder.mean(ends[0]))
+    torch.testing.assert_close(between[:, -1], learner.decoder.mean(ends[1]))
     z = learner.infer(x, 0)
     torch.testing.assert_close(learner.anomaly_score(x, 0), -learner.log_joint(x, z))
     assert not any(each.requires_grad for each in (samples, between, z))
@@ -221,7 +219,7 @@ def test_presets_build_and_take_a_step(preset: str) -> None:
     losses = learner.training_step(x, Draws(0, 0)).losses
     torch.stack(list(losses.values())).sum().backward()
     parts = learner.parts()
-    assert set(parts) == ({"generator"} if config.model.prior == "gaussian" else {"generator", "prior"})  # type: ignore[attr-defined]
+    assert set(parts) == ({"decoder"} if config.model.prior == "gaussian" else {"decoder", "prior"})  # type: ignore[attr-defined]
     assert all(p.grad is not None for part in parts.values() for p in part.module.parameters())
 
 
@@ -233,7 +231,7 @@ def test_published_settings() -> None:
     assert model.prior_step_size == pytest.approx(0.4**2 / 2)
     assert (model.sigma, model.num_steps, model.latent_dim, model.noise) == (0.3, 20, 100, "on")
     learner = model.build((3, 32, 32))
-    layers = [tuple(p.shape) for p in learner.generator.parameters() if p.ndim == 4]
+    layers = [tuple(p.shape) for p in learner.decoder.net.parameters() if p.ndim == 4]
     assert layers == [(100, 512, 4, 4), (512, 256, 4, 4), (256, 128, 4, 4), (128, 3, 4, 4)]
     energy = replace(model, prior="ebm").build((3, 32, 32)).prior
     assert isinstance(energy, EnergyPrior)

@@ -63,6 +63,7 @@ def open(
     limit: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    binary: bool = False,
 ) -> DataSet:
     """A data set, its pictures kept as bytes: decoded the first time, and from the cache after that.
 
@@ -71,13 +72,29 @@ def open(
     do not say which is which a fixed fifth of each label is for testing. size: the centre square of each
     picture, scaled to so many pixels a side. grey: True for one channel, False for three; None leaves either
     as it is. limit: the first so many in an order that the seed fixes; of points and flowers, so many drawn
-    from the seed. progress is called with (pictures decoded, pictures in all).
+    from the seed. progress is called with (pictures decoded, pictures in all). binary: black and white, white
+    from half of full brightness on.
 
     ValueError where there is no such data set or a file is not as it should be, naming it; OSError where one
     cannot be read, downloaded or kept, saying where to put it.
 
     >>> digits = lflow.data.open("digits", split="test")
     """
+    data = _opened(name, split, size, grey, limit, seed, progress)
+    if binary and data.levels is None:
+        raise ValueError(f"{name} is a set of points: it has no black and white")
+    return data.in_black_and_white() if binary else data
+
+
+def _opened(
+    name: str,
+    split: str,
+    size: int | None,
+    grey: bool | None,
+    limit: int | None,
+    seed: int,
+    progress: Progress | None,
+) -> DataSet:
     name, split = _NAME.check(name), _SPLIT.check(split)
     look = Look(None if size is None else _SIZE.check(size), None if grey is None else _GREY.check(grey))
     limit = None if limit is None else _LIMIT.check(limit)
@@ -114,12 +131,13 @@ def load(
     grey: bool | None = None,
     limit: int | None = None,
     seed: int = 0,
+    binary: bool = False,
 ) -> Data:
     """All of `open(...)` as floats: x in [-1, 1], (n, c, h, w), or points (n, 2); labels (n,).
 
     >>> x, labels = lflow.data.load("digits")
     """
-    return open(name, split, size, grey, limit, seed).all()
+    return open(name, split, size, grey, limit, seed, binary=binary).all()
 
 
 def _from_hub(hub_set: HubSet, stem: str, split: str, look: Look, progress: Progress | None) -> DataSet:

@@ -69,6 +69,11 @@ class DataSet:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         return self.take(order[:limit])
 
+    def in_black_and_white(self) -> DataSet:
+        """The same with two levels: white from half of the full brightness on."""
+        assert self.levels is not None
+        return replace(self, values=(2 * self.values.int() >= self.levels - 1).to(torch.uint8), levels=2)
+
     def all(self, device: torch.device | str | None = None) -> Data:
         """Everything at once, as floats."""
         return Data(self.batch(slice(None), device), self.labels.to(device))

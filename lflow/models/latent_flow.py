@@ -14,11 +14,11 @@ from torch import Tensor
 from lflow import samplers, steps
 from lflow.draws import Draws
 from lflow.metrics import nearest_neighbour_accuracy, sliced_wasserstein2
-from lflow.models.base import Learner, Model, Part, TrainingStep, registry
+from lflow.models.base import Part, TrainingStep, registry
 from lflow.models.distance import distance
+from lflow.models.latent import LatentLearner, LatentSettings
 from lflow.models.latent_flow_presets import PRESETS
 from lflow.models.latent_priors import EnergyPrior, FlowPrior, Prior, PriorChain
-from lflow.nets import ACTIVATIONS, generator
 from lflow.samplers.base import Sampler
 from lflow.short_run import ShortRun, frozen, short_run
 from lflow.spec import param
@@ -28,7 +28,7 @@ _MOST_VALIDATED = 500
 
 @registry.register("latent_flow")
 @dataclass(frozen=True)
-class LatentFlow(Model):
+class LatentFlow(LatentSettings):
     """LFLOW and what it is compared with: z ~ p_α, x = g_β(z) + σε, ε ~ N(0, I).
 
     infer   z_K: K steps z' = z - h∇U(z) + √(2h) ξ on U(z) = -log p_α(z) + |x - g_β(z)|²/(2σ²),
@@ -56,8 +56,6 @@ class LatentFlow(Model):
     prior: str = param(
         "flow", choices=("gaussian", "flow", "ebm"), help="of z: N(0, I), a flow, or a latent EBM"
     )
-    latent_dim: int = param(16, 1, 1024, log=True, help="numbers in z")
-    sigma: float = param(0.3, 1e-3, 100.0, log=True, help="σ, deviation of x from g(z)")
     step_size: float = param(
         0.005, 1e-8, 10.0, log=True, help="h of the chain that infers z: s²/2 of the papers, whose s is 0.1"
     )
@@ -75,11 +73,6 @@ class LatentFlow(Model):
         help="of the generator: -log p(x|z); or, as its authors coded it, the squared error, which is 2σ² "
         "times as steep, which Adam hardly notices",
     )
-    generator: str = param("mlp", choices=("mlp", "conv"), help="the network of g")
-    width: int = param(
-        64, 1, 512, log=True, help="of two hidden layers of an mlp; of conv an eighth of the first channels"
-    )
-    activation: str = param("silu", choices=tuple(ACTIVATIONS), advanced=True, help="of the generator")
     flow_depth: int = param(5, 1, 64, help="couplings of the flow")
     flow_width: int = param(64, 1, 1024, log=True, advanced=True, help="of the flow's two hidden layers")
     energy_width: int = param(200, 1, 2048, log=True, advanced=True, help="of the EBM's two hidden layers")
@@ -99,6 +92,8 @@ class LatentFlow(Model):
     momentum: float = param(0.5, 0.0, 0.999, advanced=True, help="β₁ of both")
 
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> LatentFlowLearner:
+        if self.loss == "coded" and self.likelihood != "gaussian":
+            raise ValueError("loss: coded is the squared error of a gaussian likelihood")
         return LatentFlowLearner(self, shape, levels)
 
     def make_prior(self) -> Prior:
@@ -111,7 +106,7 @@ class LatentFlow(Model):
         return Prior(self.latent_dim)
 
 
-class LatentFlowLearner(Learner):
+class LatentFlowLearner(LatentLearner):
     """A generator and a prior that learn."""
 
     best = "sliced_w2"
@@ -119,16 +114,11 @@ class LatentFlowLearner(Learner):
 
     def __init__(self, settings: LatentFlow, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
-        chosen = settings
-        self.generator = generator(
-            chosen.latent_dim, self.shape, chosen.generator, chosen.width, chosen.activation
-        )
-        self.prior = settings.make_prior()
-        self.rule = steps.get("constant", step_size=chosen.step_size)
+        self.rule = steps.get("constant", step_size=settings.step_size)
 
     def parts(self) -> dict[str, Part]:
         betas = (self.settings.momentum, 0.999)
-        found = {"generator": Part(self.generator, self.settings.learning_rate, betas)}
+        found = {"decoder": Part(self.decoder, self.settings.learning_rate, betas)}
         if any(True for _ in self.prior.parameters()):
             found["prior"] = Part(self.prior, self.settings.prior_learning_rate, betas)
         return found
@@ -136,28 +126,8 @@ class LatentFlowLearner(Learner):
     def initialise(self, x: Tensor, draws: Draws) -> None:
         self.prior.initialise(self._chain(x, draws).x)
 
-    # --- densities ------------------------------------------------------------------------------------
-
-    def log_prior(self, z: Tensor) -> Tensor:
-        """log p(z), (n, latent_dim) -> (n,). An EBM's lacks -log Z: it orders z, and is no density."""
-        return self.prior.log_prob(z)
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x | z) = log N(x; g(z), σ² I), (n,), a density in the space of [-1, 1]."""
-        log_constant = math.log(2 * math.pi * self.settings.sigma**2) * math.prod(self.shape)
-        return -(self._squared_error(x, z) / self.settings.sigma**2 + log_constant) / 2
-
-    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x, z), (n,); without -log Z under an EBM prior."""
-        return self.log_prior(z) + self.log_likelihood(x, z)
-
-    def draw_given(self, z: Tensor, draws: Draws) -> Tensor:
-        """x ~ p(x | z) = g(z) + σε, (n, *shape)."""
-        mean: Tensor = self.generator(z)
-        return mean + self.settings.sigma * draws.normal(mean.shape)
-
     def _squared_error(self, x: Tensor, z: Tensor) -> Tensor:
-        return (x - self.generator(z)).square().flatten(1).sum(1)
+        return (x - self.decoder.mean(z)).square().flatten(1).sum(1)
 
     # --- inference and learning -----------------------------------------------------------------------
 
@@ -192,7 +162,7 @@ class LatentFlowLearner(Learner):
         error = self._squared_error(x, z)
         published = self.settings.loss == "published"
         loss = -self.log_likelihood(x, z) if published else error
-        losses = {"generator": loss.mean()} | self.prior.losses(z, draws)
+        losses = {"decoder": loss.mean()} | self.prior.losses(z, draws)
         return TrainingStep(losses, {"squared_error": error.mean() / math.prod(self.shape)})
 
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
@@ -206,7 +176,7 @@ class LatentFlowLearner(Learner):
         with torch.no_grad():
             z = self._chain(data, draws).x
             drawn = self.prior.sample(len(data), draws)
-            samples = self.generator(drawn)
+            samples = self.decoder.mean(drawn)
             error = self._squared_error(data, z).mean() / math.prod(self.shape)
         acceptance = self._run(data, z, samplers.get("mala"), 1, draws).acceptance
         assert acceptance is not None
@@ -218,35 +188,3 @@ class LatentFlowLearner(Learner):
             "squared_error": error,
             "acceptance": acceptance,
         }
-
-    # --- what a trained model does --------------------------------------------------------------------
-
-    @torch.no_grad()
-    def synthesize(self, n: int, seed: int = 0) -> Tensor:
-        """n points g(z), z ~ the prior, (n, *shape): means of x given z, without the noise σε."""
-        samples: Tensor = self.generator(self.prior.sample(n, self.fresh_draws(seed)))
-        return samples
-
-    @torch.no_grad()
-    def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
-        """g(z_K) of x, (n, *shape)."""
-        reconstructed: Tensor = self.generator(self.infer(x, seed))
-        return reconstructed
-
-    @torch.no_grad()
-    def interpolate(self, a: Tensor, b: Tensor, k: int, seed: int = 0) -> Tensor:
-        """k points from a to b, ends included, on the line between their z_K: (n, k, *shape)."""
-        ends = self.infer(torch.cat([a, b]), seed).chunk(2)
-        weights = torch.linspace(0, 1, k, device=a.device)[:, None]
-        on_line = ends[0][:, None] + weights * (ends[1] - ends[0])[:, None]
-        made: Tensor = self.generator(on_line.flatten(0, 1))
-        return made.unflatten(0, (len(a), k))
-
-    @torch.no_grad()
-    def anomaly_score(self, x: Tensor, seed: int = 0) -> Tensor:
-        """-log p(x, z_K), (n,), the paper's score: the higher the less likely.
-
-        It is not -log p(x), which `lflow.evaluation.annealed` estimates. Under an EBM prior log Z is missing:
-        the order of points is right, the numbers of two models cannot be compared.
-        """
-        return -self.log_joint(x, self.infer(x, seed))

@@ -17,30 +17,32 @@ def generator(
     kind: str = "mlp",
     width: int | Sequence[int] = 64,
     activation: str = "silu",
+    bounded: bool = True,
 ) -> nn.Module:
     """A net for g(z), (n, latent_dim) -> (n, *shape).
 
     Args:
-        shape: (c, h, w) of images, which end in a tanh; or (dim,) of vectors, which have no bounds.
+        shape: (c, h, w) of images, or (dim,) of vectors, which have no bounds.
         kind: "mlp"; or "conv", transposed convolutions that double an image from 4 to 7 pixels a side to its
             size. With "leaky_relu_0.2" that is LFLOW's generator for SVHN (32 × 32) and CelebA (64 × 64).
         width: of an mlp the width of two hidden layers, or the widths of all; of "conv" an eighth of the
             first layer's channels, which halve with each doubling.
         activation: a name in `lflow.nets.ACTIVATIONS`.
+        bounded: whether images end in a tanh: not where the output is log odds.
 
     Raises:
         ValueError: an unknown kind or activation, or a shape or width that the kind cannot take.
     """
+    ending = [nn.Tanh()] if bounded and len(shape) > 1 else []
     if kind == "mlp":
         layers = mlp([latent_dim, *hidden_sizes(width), math.prod(shape)], activation)
-        ending = [nn.Tanh()] if len(shape) > 1 else []
         return nn.Sequential(*layers, nn.Unflatten(1, shape), *ending)
     if kind == "conv":
-        return _upsampling(latent_dim, shape, single_width(width, kind), activation)
+        return nn.Sequential(*_upsampling(latent_dim, shape, single_width(width, kind), activation), *ending)
     raise ValueError(f"kind of a generator must be mlp or conv, got {kind!r}")
 
 
-def _upsampling(latent_dim: int, shape: Shape, width: int, act: str) -> nn.Module:
+def _upsampling(latent_dim: int, shape: Shape, width: int, act: str) -> list[nn.Module]:
     channels, *size = image_shape(shape, "conv")
     sizes = halvings(*size)[::-1]
     now = 8 * width
@@ -57,4 +59,4 @@ def _upsampling(latent_dim: int, shape: Shape, width: int, act: str) -> nn.Modul
             activation(act),
         ]
         now = after
-    return nn.Sequential(*layers[:-1], nn.Tanh())
+    return layers[:-1]

@@ -148,7 +148,7 @@ def _compared(config: Config, learner: LatentFlowLearner) -> Findings:
 def _error(learner: LatentFlowLearner, x: Tensor, z: Tensor) -> float:
     """Mean squared error of a pixel."""
     with torch.no_grad():
-        return float((x - learner.generator(z)).square().mean())
+        return float((x - learner.decoder.mean(z)).square().mean())
 
 
 def _rounded(points: dict[str, Tensor]) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _ranked(config: Config, learner: LatentFlowLearner) -> Findings:
         scores = {
             "joint": -learner.log_joint(x, z),
             "likelihood": -log_likelihood(learner, x, path, config["seed"]).log_mean,
-            "error": (x - learner.generator(z)).square().flatten(1).sum(1),
+            "error": (x - learner.decoder.mean(z)).square().flatten(1).sum(1),
         }
     return _precisions(scores, labels == config["held_out"])
 

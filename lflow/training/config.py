@@ -54,6 +54,7 @@ class DataChoice(Declared):
         0, 0, 1024, shown=(0, 128), unit="pixels", help="height and width to resize to; 0 keeps them"
     )
     grey: bool = param(False, help="grey instead of colour")
+    binary: bool = param(False, help="black and white instead of grey: white from half of full brightness on")
     limit: int = param(
         0, 0, 100_000_000, shown=(0, 10_000), help="use so many data points at most; 0 uses all"
     )
@@ -63,7 +64,8 @@ class DataChoice(Declared):
 
     def options(self) -> dict[str, Any]:
         """The arguments of `lflow.data.open` besides the name and the split."""
-        return {"size": self.size or None, "grey": self.grey or None, "limit": self.limit or None}
+        look = {"size": self.size or None, "grey": self.grey or None, "binary": self.binary}
+        return look | {"limit": self.limit or None}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ DEVICE = Parameter(
 FROM_THE_HUB = " (a download)"
 _IN_VIEW: dict[str, tuple[str, ...]] = {"training": ("num_steps", "batch_size"), "data": ()}
 _OF_THE_MODEL_IN_VIEW = 2
-_OF_PICTURES = ("size", "grey")
+_OF_PICTURES = ("size", "grey", "binary")
 
 
 class Field(NamedTuple):

@@ -1,0 +1,116 @@
+"""What models with latent vectors share: a prior of z, a decoder p(x | z), and the uses of an inferred z.
+
+How z is inferred, and what learns from it, is each model's own. Knows nothing of how a run is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lflow.draws import Draws
+from lflow.models.base import Learner, Model
+from lflow.models.latent_priors import Prior
+from lflow.nets import ACTIVATIONS, generator
+from lflow.nets.decoders import DECODERS, Decoder, make_decoder
+from lflow.spec import param
+
+
+@dataclass(frozen=True)
+class LatentSettings(Model):
+    """The latent space, the decoder and its law."""
+
+    latent_dim: int = param(16, 1, 1024, log=True, help="numbers in z")
+    likelihood: str = param(
+        "gaussian",
+        choices=tuple(DECODERS),
+        help="p(x|z): gaussian, x = g(z) + σε; bernoulli, of black and white; logistic, of grey values, "
+        "whose scale is learned",
+    )
+    sigma: float = param(0.3, 1e-3, 100.0, log=True, help="σ of a gaussian likelihood")
+    generator: str = param("mlp", choices=("mlp", "conv"), help="the network of g")
+    width: int = param(
+        64, 1, 2048, log=True, help="of an mlp's hidden layers; of conv an eighth of the first channels"
+    )
+    depth: int = param(2, 1, 16, advanced=True, help="hidden layers of an mlp")
+    activation: str = param("silu", choices=tuple(ACTIVATIONS), advanced=True, help="of the networks")
+
+    def make_decoder(self, shape: tuple[int, ...], levels: int | None) -> Decoder:
+        """p(x | z) for data of that shape. ValueError where they are not of the likelihood's kind."""
+        bounded = DECODERS[self.likelihood].bounded
+        net = generator(
+            self.latent_dim, shape, self.generator, self.hidden(self.generator), self.activation, bounded
+        )
+        return make_decoder(self.likelihood, net, shape, levels, self.sigma)
+
+    def hidden(self, kind: str) -> int | list[int]:
+        """The width of a net of that kind: of an mlp one a hidden layer."""
+        return [self.width] * self.depth if kind == "mlp" else self.width
+
+    def make_prior(self) -> Prior:
+        """The prior of z."""
+        return Prior(self.latent_dim)
+
+
+class LatentLearner(Learner):
+    """A decoder and a prior. A subclass says how z is inferred, `infer`, and what a step learns."""
+
+    settings: LatentSettings
+
+    def __init__(self, settings: LatentSettings, shape: tuple[int, ...], levels: int | None) -> None:
+        super().__init__(settings, shape, levels)
+        self.decoder = settings.make_decoder(self.shape, levels)
+        self.prior = settings.make_prior()
+
+    # --- densities ------------------------------------------------------------------------------------
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z), (n, latent_dim) -> (n,). An EBM's lacks -log Z: it orders z, and is no density."""
+        return self.prior.log_prob(z)
+
+    def log_likelihood(self, x: Tensor, z: Tensor, visible: Tensor | None = None) -> Tensor:
+        """log p(x | z), (n,); of the coordinates where `visible` is one, if it is given."""
+        return self.decoder.log_prob(x, z, visible)
+
+    def log_joint(self, x: Tensor, z: Tensor, visible: Tensor | None = None) -> Tensor:
+        """log p(x, z), (n,); without -log Z under an EBM prior."""
+        return self.log_prior(z) + self.log_likelihood(x, z, visible)
+
+    def draw_given(self, z: Tensor, draws: Draws) -> Tensor:
+        """x ~ p(x | z), (n, *shape)."""
+        return self.decoder.draw(z, draws)
+
+    # --- what a trained model does --------------------------------------------------------------------
+
+    def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
+        """The model's own z of x, (n, latent_dim), without a gradient; `draws` may be a seed."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def synthesize(self, n: int, seed: int = 0) -> Tensor:
+        """n points E[x | z], z ~ the prior, (n, *shape): without the noise of p(x | z)."""
+        return self.decoder.mean(self.prior.sample(n, self.fresh_draws(seed)))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
+        """E[x | z] at the z inferred of x, (n, *shape)."""
+        return self.decoder.mean(self.infer(x, seed))
+
+    @torch.no_grad()
+    def interpolate(self, a: Tensor, b: Tensor, k: int, seed: int = 0) -> Tensor:
+        """k points from a to b, ends included, on the line between their inferred z: (n, k, *shape)."""
+        ends = self.infer(torch.cat([a, b]), seed).chunk(2)
+        weights = torch.linspace(0, 1, k, device=a.device)[:, None]
+        on_line = ends[0][:, None] + weights * (ends[1] - ends[0])[:, None]
+        return self.decoder.mean(on_line.flatten(0, 1)).unflatten(0, (len(a), k))
+
+    @torch.no_grad()
+    def anomaly_score(self, x: Tensor, seed: int = 0) -> Tensor:
+        """-log p(x, z) at the inferred z, (n,): the higher the less likely.
+
+        It is not -log p(x), which `lflow.evaluation` estimates. Under an EBM prior log Z is missing: the
+        order of points is right, the numbers of two models cannot be compared.
+        """
+        return -self.log_joint(x, self.infer(x, seed))
