@@ -1,6 +1,6 @@
 """The papers' learners and their baselines, by name, one file each."""
 
-from lflow.models import coopflow, ebm, flow, latent_flow  # noqa: F401  (they register themselves)
+from lflow.models import clae, coopflow, ebm, flow, lae, latent_flow  # noqa: F401  (they register themselves)
 from lflow.models.base import Learner, Model, Part, Preset, TrainingStep, registry
 
 names = registry.names

@@ -13,7 +13,7 @@ from torch import Tensor
 from lflow.draws import Draws
 from lflow.models.base import Learner, Model
 from lflow.models.latent_priors import Prior
-from lflow.nets import ACTIVATIONS, generator
+from lflow.nets import ACTIVATIONS, generator, start_orthogonal
 from lflow.nets.decoders import DECODERS, Decoder, make_decoder
 from lflow.spec import param
 
@@ -36,13 +36,16 @@ class LatentSettings(Model):
     )
     depth: int = param(2, 1, 16, advanced=True, help="hidden layers of an mlp")
     activation: str = param("silu", choices=tuple(ACTIVATIONS), advanced=True, help="of the networks")
+    layer_norm: bool = param(False, advanced=True, help="normalise what each activation of an mlp sees")
+    orthogonal: bool = param(False, advanced=True, help="begin with orthogonal weights and without bias")
 
     def make_decoder(self, shape: tuple[int, ...], levels: int | None) -> Decoder:
         """p(x | z) for data of that shape. ValueError where they are not of the likelihood's kind."""
         bounded = DECODERS[self.likelihood].bounded
-        net = generator(
-            self.latent_dim, shape, self.generator, self.hidden(self.generator), self.activation, bounded
-        )
+        kind, hidden = self.generator, self.hidden(self.generator)
+        net = generator(self.latent_dim, shape, kind, hidden, self.activation, bounded, self.layer_norm)
+        if self.orthogonal:
+            start_orthogonal(net)
         return make_decoder(self.likelihood, net, shape, levels, self.sigma)
 
     def hidden(self, kind: str) -> int | list[int]:
