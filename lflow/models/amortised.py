@@ -65,7 +65,8 @@ def move_weights(
     Example:
         >>> chain = WeightChain(step_size=0.01, num_steps=100)
         >>> start = torch.zeros(50, 2, 16)
-        >>> move_weights(lambda z: z.square().sum(-1) / 2, torch.randn(4, 16), start, chain, Draws(0, 0)).x.shape
+        >>> potential, start = lambda z: z.square().sum(-1) / 2, torch.zeros(50, 2, 16)
+        >>> move_weights(potential, torch.randn(4, 16), start, chain, Draws(0, 0)).x.shape
         torch.Size([50, 2, 16])
     """
     sampler = samplers.get("mala" if chain.metropolis else "ula")

@@ -1,4 +1,4 @@
-"""Settings of the Langevin autoencoder for data sets: small ones for minutes on a CPU, and the paper's own."""
+"""Settings of the Langevin autoencoder for data sets: small ones for a CPU, and the paper's own."""
 
 from __future__ import annotations
 
