@@ -80,11 +80,11 @@ def _parameters(config: Config) -> dict[str, Any]:
 def prepared(name: str, preset: str) -> tuple[Learner, Tensor]:
     """A model with its first batch, before any step."""
     config = make_config({"model": name, "preset": preset})
-    data = lflow.data.load(config.data.source, "train", limit=16).x
-    shape = tuple(data.shape[1:])
+    opened = lflow.data.open(config.data.source, "train", **config.data.options() | {"limit": 16})
+    data = opened.all().x
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        learner = config.model.build(shape, 17 if len(shape) == 3 else None)
+        learner = config.model.build(opened.shape, opened.levels)
     learner.initialise(data, Draws(0, 0))
     return learner, data
 
