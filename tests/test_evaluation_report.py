@@ -107,7 +107,8 @@ class Linear(nn.Module):
         return torch.zeros(len(z))
 
 
-def test_annealing_finds_the_likelihood_of_a_linear_model() -> None:
+@pytest.mark.parametrize("measure", [likelihood.weighted, likelihood.annealed])
+def test_the_likelihood_of_a_linear_model(measure: Callable[[Subject], list[Score]]) -> None:
     matrix, sigma = torch.tensor([[1.0, 0.2], [0.0, 0.7]]), 0.5
     learner = plane()
     learner.prior = Linear()
@@ -119,11 +120,11 @@ def test_annealing_finds_the_likelihood_of_a_linear_model() -> None:
     learner.log_likelihood = log_likelihood
     learner.draw_given = lambda z, draws: z @ matrix.T
     asked = subject(learner, limit=40)
-    (score,) = likelihood.annealed(asked)
+    (score,) = measure(asked)
     law = torch.distributions.MultivariateNormal(torch.zeros(2), matrix @ matrix.T + sigma**2 * torch.eye(2))
     truth = float(law.log_prob(asked.unseen.all().x).mean())
     assert score.value == pytest.approx(truth, abs=0.03)
-    assert likelihood.annealed(subject(plane())) == []
+    assert measure(subject(plane())) == []
 
 
 # --- samples ------------------------------------------------------------------------------------------------

@@ -82,8 +82,8 @@ def _parameters(config: Config) -> dict[str, Any]:
 def prepared(name: str, preset: str) -> tuple[Learner, Tensor]:
     """A model with its first batch, before any step."""
     config = make_config({"model": name, "preset": preset})
-    opened = lflow.data.open(config.data.source, "train", **(config.data.options() | {"limit": 16}))
-    data = opened.batch(torch.arange(16), torch.device("cpu"))
+    opened = lflow.data.open(config.data.source, "train", **config.data.options() | {"limit": 16})
+    data = opened.all().x
     with torch.random.fork_rng():
         torch.manual_seed(0)
         learner = config.model.build(opened.shape, opened.levels)
@@ -174,8 +174,8 @@ def test_two_shares_are_the_batch(name: str, preset: str, monkeypatch: pytest.Mo
         return gradients, dict(learner.named_buffers())
 
     learners = [prepared(name, preset) for _ in range(3)]
-    alone, moved = step(0, 1)
     exchange = Exchange(2)
+    alone, moved = step(0, 1)
     monkeypatch.setattr(Draws, "gather", lambda draws, x: exchange.gather(draws, x))
     with ThreadPoolExecutor(2) as processes:
         futures = [processes.submit(step, rank, 2) for rank in (0, 1)]

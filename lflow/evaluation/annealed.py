@@ -91,6 +91,13 @@ class LogMean(NamedTuple):
     acceptance: float
     shared_error: float = 0.0
 
+    @classmethod
+    def of(cls, weights: Tensor, acceptance: float, shared_error: float = 0.0) -> LogMean:
+        """Of logs of weights, (k, n)."""
+        effective = 1 / weights.softmax(0).square().sum(0)
+        variance = (len(weights) / effective - 1) / (len(weights) - 1)
+        return cls(_log_mean(weights), variance.clamp_min(0).sqrt(), effective, acceptance, shared_error)
+
 
 class Bounds(NamedTuple):
     """What encloses log p(x) of data drawn from the model: (n,) each, from below and above on average."""
@@ -195,11 +202,7 @@ def _posterior(model: LatentModel, x: Tensor, copies: int) -> _Path:
 def _estimate(path_of: _PathOf, chosen: Annealing, draws: Draws) -> LogMean:
     sizes, path = _adapted(path_of, chosen, draws), path_of(chosen.num_chains)
     weights, acceptance = _walk(path, path.draw(draws), chosen, sizes, draws)
-    by_chain = weights.unflatten(0, (chosen.num_chains, -1))
-    shares = by_chain.softmax(0)
-    effective = 1 / shares.square().sum(0)
-    variance = (chosen.num_chains / effective - 1) / (chosen.num_chains - 1)
-    return LogMean(_log_mean(by_chain), variance.clamp_min(0).sqrt(), effective, acceptance)
+    return LogMean.of(weights.unflatten(0, (chosen.num_chains, -1)), acceptance)
 
 
 def _log_mean(weights: Tensor) -> Tensor:

@@ -14,12 +14,15 @@ from torch import Tensor
 
 from lflow import energies
 from lflow.data import DataSet
-from lflow.evaluation.annealed import Annealing, log_likelihood
+from lflow.evaluation import importance
+from lflow.evaluation.annealed import Annealing, LogMean, log_likelihood
 from lflow.evaluation.grid import against
 from lflow.evaluation.subject import Score, Subject
+from lflow.models.base import Learner
 
 _BATCH = 500  # data points at once
-_MOST_ANNEALED = 500  # of the first test data: a chain is hundreds of gradients
+_MOST_LATENT = 500  # of the first test data: each takes hundreds of gradients
+SAMPLES = 1000  # importance weights for each data point
 
 
 def exact(subject: Subject) -> list[Score]:
@@ -86,23 +89,45 @@ def own_law(subject: Subject) -> dict[str, float]:
     return {"the data's own law": float(-energy(x).mean()) - energy.log_normaliser()}
 
 
-def annealed(subject: Subject) -> list[Score]:
-    """log p(x) of a model with latent vectors, by annealed importance sampling; beside a Gaussian's."""
-    model = subject.learner
-    if not all(hasattr(model, name) for name in ("prior", "log_likelihood", "draw_given")):
+def weighted(subject: Subject) -> list[Score]:
+    """log p(x) of a model with latent vectors by importance weights: the protocol that compares models."""
+    if not _has_latent_vectors(subject.learner):
         return []
-    x = subject.unseen.batch(slice(_MOST_ANNEALED), subject.device)
+    x = subject.unseen.batch(slice(_MOST_LATENT), subject.device)
+    subject.tell("importance weights", 0, len(x))
+    found = importance.log_likelihood(subject.learner, x, SAMPLES, subject.seed)  # type: ignore[arg-type]
+    fewest = float(found.effective_sample_size.min())
+    about = (
+        f"log p(x) by {SAMPLES:,} importance weights for each of {len(x):,} test points, at least "
+        f"{fewest:.0f} of them effective, from a Gaussian fitted to each posterior; what it misses is missing"
+    )
+    return [_latent_score("log-likelihood (importance)", found, about, subject, x)]
+
+
+def annealed(subject: Subject) -> list[Score]:
+    """log p(x) of a model with latent vectors by annealing: the check that no mode was missed."""
+    if not _has_latent_vectors(subject.learner):
+        return []
+    x = subject.unseen.batch(slice(_MOST_LATENT), subject.device)
     subject.tell("annealed importance sampling", 0, len(x))
-    found = log_likelihood(model, x, seed=subject.seed)  # type: ignore[arg-type]
-    mean, error = mean_and_error(found.log_mean.cpu())
-    chains = float(found.standard_error.square().mean()) / len(x) + found.shared_error**2
+    found = log_likelihood(subject.learner, x, seed=subject.seed)  # type: ignore[arg-type]
     fewest = float(found.effective_sample_size.min())
     about = (
         f"log p(x) by {Annealing().num_chains} chains for each of {len(x):,} test points, acceptance "
         f"{found.acceptance:.2f}, at least {fewest:.1f} of them effective"
     )
+    return [_latent_score("log-likelihood (annealed)", found, about, subject, x)]
+
+
+def _has_latent_vectors(learner: Learner) -> bool:
+    return all(hasattr(learner, name) for name in ("prior", "log_likelihood", "draw_given"))
+
+
+def _latent_score(name: str, found: LogMean, about: str, subject: Subject, x: Tensor) -> Score:
+    mean, error = mean_and_error(found.log_mean.cpu())
+    estimate = float(found.standard_error.square().mean()) / len(x) + found.shared_error**2
     beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}
-    return [Score("log-likelihood (annealed)", mean, (error**2 + chains) ** 0.5, "nats", beside, about)]
+    return Score(name, mean, (error**2 + estimate) ** 0.5, "nats", beside, about)
 
 
 def gaussian_log_likelihood(subject: Subject, x: Tensor) -> float:

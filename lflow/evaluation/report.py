@@ -10,6 +10,7 @@ from lflow.evaluation.subject import Score, Subject
 MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
     likelihood.exact,
     likelihood.on_grid,
+    likelihood.weighted,
     likelihood.annealed,
     nearness.of_samples,
     outliers.ranked,

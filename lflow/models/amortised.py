@@ -26,6 +26,7 @@ from lflow.draws import Draws
 from lflow.metrics import sliced_wasserstein2
 from lflow.models.distance import distance
 from lflow.models.latent import LatentLearner, LatentSettings
+from lflow.samplers.base import Sampler
 from lflow.short_run import ShortRun, short_run
 from lflow.spec import Declared, param
 
@@ -42,6 +43,10 @@ class WeightChain(Declared):
     num_steps: int = param(2, 1, 1_000_000, log=True, unit="steps", help="of the chain")
     metropolis: bool = param(False, help="with the Metropolis-Hastings test (MALA), or without (ULA)")
     temperature: float = param(1.0, 0.0, 100.0, help="T: 0 descends")
+
+    def sampler(self) -> Sampler:
+        """What takes the steps."""
+        return samplers.get("mala" if self.metropolis else "ula")
 
 
 def images(features: Tensor, weights: Tensor) -> Tensor:
@@ -64,17 +69,15 @@ def move_weights(
 
     Example:
         >>> chain = WeightChain(step_size=0.01, num_steps=100)
-        >>> start = torch.zeros(50, 2, 16)
         >>> potential, start = lambda z: z.square().sum(-1) / 2, torch.zeros(50, 2, 16)
         >>> move_weights(potential, torch.randn(4, 16), start, chain, Draws(0, 0)).x.shape
         torch.Size([50, 2, 16])
     """
-    sampler = samplers.get("mala" if chain.metropolis else "ula")
     rule = steps.get("constant", step_size=chain.step_size)
     return short_run(
         lambda phi: potential(images(features, phi)).sum(-1),
         weights,
-        sampler,
+        chain.sampler(),
         rule,
         chain.num_steps,
         draws,
@@ -103,6 +106,11 @@ class AmortisedLearner(LatentLearner):
     """An autoencoder whose z is the encoder's output."""
 
     best = "sliced_w2"
+
+    @property
+    def gradient_evaluations(self) -> int:
+        """Gradients of log p(x, z) with respect to what is sampled, of a data point in a training step."""
+        return 0
 
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
         """sliced_w2 of samples to data; squared_error of a reconstruction, a number; log_joint, log p(x, z)

@@ -124,6 +124,11 @@ class LAELearner(AmortisedLearner):
             "features": Part(self.features, rate, optimiser=optimiser),
         }
 
+    @property
+    def gradient_evaluations(self) -> int:
+        chain = self.settings.chain()
+        return chain.num_steps + chain.sampler().start_gradients
+
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
         features = self.features(x)
         # V is of the global batch: every process moves the same weights by the same numbers.
