@@ -100,6 +100,9 @@ class AmortisedSettings(LatentSettings):
     """The encoder beside the decoder."""
 
     encoder: str = param("mlp", choices=("mlp", "conv"), help="the network that infers z")
+    encoder_norm: bool = param(
+        False, advanced=True, help="normalise what each activation of the encoder sees"
+    )
 
 
 class AmortisedLearner(LatentLearner):

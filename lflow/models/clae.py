@@ -107,7 +107,7 @@ class CLAE(AmortisedSettings):
     def make_encoder(self, shape: tuple[int, ...]) -> nn.Module:
         """f_{z|x}: (n, *shape) -> (n, latent_dim)."""
         hidden = self.hidden(self.encoder)
-        net = encoder(shape, self.latent_dim, self.encoder, hidden, self.activation, self.layer_norm)
+        net = encoder(shape, self.latent_dim, self.encoder, hidden, self.activation, self.encoder_norm)
         if self.orthogonal:
             start_orthogonal(net)
         return net

@@ -93,8 +93,8 @@ class LAE(AmortisedSettings):
     def make_features(self, shape: tuple[int, ...]) -> nn.Module:
         """g: (n, *shape) -> (n, features)."""
         hidden = [self.width] * (self.depth - 1) if self.encoder == "mlp" else self.width
-        trunk = encoder(shape, self.features, self.encoder, hidden, self.activation, self.layer_norm)
-        net = nn.Sequential(trunk, *activated(self.features, self.activation, self.layer_norm))
+        trunk = encoder(shape, self.features, self.encoder, hidden, self.activation, self.encoder_norm)
+        net = nn.Sequential(trunk, *activated(self.features, self.activation, self.encoder_norm))
         if self.orthogonal:
             start_orthogonal(net)
         return net

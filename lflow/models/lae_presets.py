@@ -33,6 +33,7 @@ PRESETS: dict[str, Preset] = {
             "features": 1024,
             "activation": "relu",
             "layer_norm": True,
+            "encoder_norm": True,
             "orthogonal": True,
             "step_size": 1e-6,
             "num_steps": 2,

@@ -36,7 +36,7 @@ class LatentSettings(Model):
     )
     depth: int = param(2, 1, 16, advanced=True, help="hidden layers of an mlp")
     activation: str = param("silu", choices=tuple(ACTIVATIONS), advanced=True, help="of the networks")
-    layer_norm: bool = param(False, advanced=True, help="normalise what each activation of an mlp sees")
+    layer_norm: bool = param(False, advanced=True, help="normalise what each activation of the mlp g sees")
     orthogonal: bool = param(False, advanced=True, help="begin with orthogonal weights and without bias")
 
     def make_decoder(self, shape: tuple[int, ...], levels: int | None) -> Decoder:
