@@ -82,6 +82,11 @@ class LatentLearner(Learner):
         """x ~ p(x | z), (n, *shape)."""
         return self.decoder.draw(z, draws)
 
+    @property
+    def gradient_evaluations(self) -> int:
+        """Gradients of log p(x, z) with respect to z that a training step takes of a data point."""
+        raise NotImplementedError
+
     # --- what a trained model does --------------------------------------------------------------------
 
     def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:

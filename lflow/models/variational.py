@@ -98,7 +98,6 @@ class VariationalLearner(LatentLearner):
 
     @property
     def gradient_evaluations(self) -> int:
-        """Gradients of log p(x, z) with respect to z that the bound takes of a data point."""
         return 0
 
     def elbo(self, x: Tensor, draws: Draws) -> Tensor:
