@@ -24,7 +24,7 @@ from lflow.papers.experiment import Findings
 
 LATENT_DIM = 8
 NETWORKS: Mapping[str, Any] = {"latent_dim": LATENT_DIM, "likelihood": "bernoulli", "width": 64, "depth": 2}
-"""The decoder, and an encoder of the same sizes where a model has one."""
+"""Of the decoder, and of an encoder where a model has one."""
 BATCH = 100
 LEARNING_RATE = 3e-3
 IMAGES: Mapping[str, int] = {"digits": 0, "mnist": 10_000}
@@ -35,7 +35,7 @@ _EVALUATION = 111  # a use of random numbers, beside those of lflow.draws
 
 
 class Effort(NamedTuple):
-    """How closely is measured: held-out points, weights for each, and points and temperatures of the check."""
+    """How closely: held-out points, weights for each, and points and temperatures of the check."""
 
     points: int = 100
     weights: int = 1000
@@ -43,6 +43,7 @@ class Effort(NamedTuple):
     temperatures: int = 100
 
 
+FULL = Effort()
 QUICK = Effort(points=20, weights=200, checked=4, temperatures=20)
 
 
@@ -61,7 +62,7 @@ def held_out(source: str, points: int) -> Tensor:
     return data.load(source, "test", limit=points, binary=True).x
 
 
-def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = Effort()) -> Findings:
+def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL) -> Findings:
     """What a trained model is worth on held-out x, (n, *shape), and what its training takes.
 
     log_likelihood: log p(x) by importance weights, a mean in nats; its stated_error is that of the weights;
@@ -101,10 +102,11 @@ def _checked(learner: LatentLearner, x: Tensor, weighted: Tensor, seed: int, eff
 
 
 def _bound(learner: LatentLearner, x: Tensor, draws: Draws) -> float | None:
-    if not hasattr(learner, "elbo"):
+    elbo = getattr(learner, "elbo", None)
+    if elbo is None:
         return None
     with torch.no_grad():
-        return statistics.fmean(float(learner.elbo(x, draws).mean()) for _ in range(_BOUND_DRAWS))
+        return statistics.fmean(float(elbo(x, draws).mean()) for _ in range(_BOUND_DRAWS))
 
 
 def _seconds(learner: LatentLearner, x: Tensor, seed: int) -> float:
