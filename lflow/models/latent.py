@@ -30,7 +30,7 @@ class LatentSettings(Model):
         "whose scale is learned",
     )
     sigma: float = param(0.3, 1e-3, 100.0, log=True, help="σ of a gaussian likelihood")
-    generator: str = param("mlp", choices=("mlp", "conv"), help="the network of g")
+    generator: str = param("mlp", choices=("mlp", "conv", "strided"), help="the network of g")
     width: int = param(
         64, 1, 2048, log=True, help="of an mlp's hidden layers; of conv an eighth of the first channels"
     )
