@@ -7,7 +7,6 @@ training on data and of figures.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -102,25 +101,22 @@ def tune(case: Case, num_steps: int, seed: int) -> None:
 
 
 def gap(config: Config) -> Findings:
-    """The gap of one bound: its mean over draws and standard error, gradients, and what the chain has learned.
+    """The gap of one bound, its mean over draws; its standard error, gradients, and the chain's own numbers.
 
-    config: model and settings as `linear_case` has them, start, count, seed, tuning (steps; 0 for none).
+    config: model and settings as `linear_case` has them, start, count, seed, and how many steps of tuning.
     """
     case = linear_case(config["model"], config["start"], **config["settings"])
     if config["tuning"]:
         tune(case, config["tuning"], config["seed"])
     found = gaps(case, config["count"], config["seed"])
-    learned = _learned(case.learner)
-    error = float(found.std()) / len(found) ** 0.5
     return {
         "gap": float(found.mean()),
-        "error": error,
+        "error": float(found.std()) / len(found) ** 0.5,
         "gradients": case.learner.gradient_evaluations,
-        **learned,
-    }
+    } | _learned(case.learner)
 
 
-def _learned(learner: VariationalLearner) -> Mapping[str, float | None]:
+def _learned(learner: VariationalLearner) -> Findings:
     modules = dict(learner.named_modules())
     with torch.no_grad():
         return {
@@ -129,14 +125,19 @@ def _learned(learner: VariationalLearner) -> Mapping[str, float | None]:
         }
 
 
-# --- what must hold -----------------------------------------------------------------------------------------
+# --- what must hold ---------------------------------------------------------------------------------------
 
 
 def correctness(config: Config) -> Findings:
-    """Log-determinants by automatic differentiation, energy errors over halved steps, stationary variances."""
+    """Log-determinants by automatic differentiation, energy errors over halved steps, stationary variances.
+
+    order: the power of the step with which the error of the energy falls in the last halving, at ν = 0.
+    """
+    errors = {friction: energy_errors(friction, config["seed"]) for friction in FRICTIONS}
     return {
         "determinants": [determinant(friction, config["seed"]) for friction in (0.1, 0.7, 2.0)],
-        "energies": {str(friction): energy_errors(friction, config["seed"]) for friction in FRICTIONS},
+        "energies": {str(friction): found for friction, found in errors.items()},
+        "order": math.log2(errors[0.0][-2] / errors[0.0][-1]),
         "stationary": [stationary_variance(h) for h in STATIONARY_STEPS],
     }
 
@@ -200,8 +201,3 @@ def stationary_variance(h: float) -> Findings:
     system = torch.eye(4, dtype=torch.float64) - torch.kron(matrix, matrix)
     covariance = torch.linalg.solve(system, torch.outer(push, push).flatten())
     return {"h": h, "variance": float(covariance[0])}
-
-
-def order(errors: list[float]) -> float:
-    """The power of the step that the last halving shows."""
-    return math.log2(errors[-2] / errors[-1])
