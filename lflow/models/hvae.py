@@ -12,13 +12,26 @@ import torch
 from torch import Tensor, nn
 
 from lflow.draws import Draws
-from lflow.models.base import registry
+from lflow.models.base import Preset, registry
 from lflow.models.variational import LARGEST_STEP, ChainSettings, VariationalLearner
-from lflow.models.variational_presets import presets
+from lflow.models.variational_presets import small_presets
 from lflow.nets.bounded import Bounded
 from lflow.nets.flows.flow import standard_normal
 from lflow.samplers.underdamped import leapfrog
 from lflow.spec import param
+
+_PRESETS = small_presets("A Hamiltonian VAE", {"digits_tempered": ("digits", {"tempering": "free"})})
+_PRESETS["mnist_paper"] = Preset(
+    "mnist",
+    "MNIST with the settings of the authors' code and K = 10, without their early end: for a GPU",
+    model={"likelihood": "bernoulli", "latent_dim": 64, "activation": "softplus"}
+    | {"encoder": "strided", "generator": "strided", "width": 16}
+    | {"tempering": "fixed", "initial_temperature": 1.5, "num_steps": 10, "step_size": 0.2}
+    | {"learning_rate": 5e-4, "optimiser": "adamax"},
+    training={"num_steps": 2000 * 500, "batch_size": 100}
+    | {"validate_every": 500, "sample_every": 5000, "checkpoint_every": 5000},
+    data_options={"binary": True},
+)
 
 
 @registry.register("hvae")
@@ -47,10 +60,7 @@ class HVAE(ChainSettings):
         r"(z_K, p_K) = \mathrm{leapfrog}^K_\varepsilon(z_0, \sqrt{T_0}\,\gamma)"
     )
     reference = "Caterini, Doucet & Sejdinovic 2018, arXiv 1805.11328"
-    presets = presets(
-        "A Hamiltonian VAE",
-        {"digits_tempered": ("digits", {"tempering": "free"})},
-    )
+    presets = _PRESETS
 
     tempering: str = param(
         "none",

@@ -14,7 +14,7 @@ from torch import Tensor
 from lflow.draws import Draws
 from lflow.models.base import registry
 from lflow.models.variational import LARGEST_STEP, ChainSettings, VariationalLearner
-from lflow.models.variational_presets import presets
+from lflow.models.variational_presets import small_presets
 from lflow.nets.bounded import Bounded
 from lflow.nets.flows.flow import standard_normal
 from lflow.samplers.underdamped import leapfrog, quasi_symplectic, refreshed
@@ -49,7 +49,7 @@ class LangevinVAE(ChainSettings):
         r" - K\,\nu\,d\,\varepsilon"
     )
     reference = "Wang & Delingette 2020, arXiv 2009.01675"
-    presets = presets(
+    presets = small_presets(
         "A Langevin VAE",
         {
             "digits_noisy": ("digits", {"mode": "noisy"}),

@@ -30,7 +30,7 @@ class LatentSettings(Model):
         "whose scale is learned",
     )
     sigma: float = param(0.3, 1e-3, 100.0, log=True, help="σ of a gaussian likelihood")
-    generator: str = param("mlp", choices=("mlp", "conv"), help="the network of g")
+    generator: str = param("mlp", choices=("mlp", "conv", "strided"), help="the network of g")
     width: int = param(
         64, 1, 2048, log=True, help="of an mlp's hidden layers; of conv an eighth of the first channels"
     )
@@ -84,6 +84,11 @@ class LatentLearner(Learner):
     def draw_given(self, z: Tensor, draws: Draws) -> Tensor:
         """x ~ p(x | z), (n, *shape)."""
         return self.decoder.draw(z, draws)
+
+    @property
+    def gradient_evaluations(self) -> int:
+        """Gradients of log p(x, z) with respect to z that a training step takes of a data point."""
+        raise NotImplementedError
 
     # --- what a trained model does --------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from lflow.draws import Draws
 from lflow.models.base import registry
 from lflow.models.variational import Gaussian, VariationalLearner, VariationalSettings
-from lflow.models.variational_presets import presets
+from lflow.models.variational_presets import small_presets
 from lflow.spec import param
 
 
@@ -28,7 +28,7 @@ class VAE(VariationalSettings):
     title = "VAE"
     formula = r"\log p(x) \ge \mathbb{E}\,\log \tfrac1k \sum_{i=1}^{k} \frac{p(x, z_i)}{q(z_i \mid x)}"
     reference = "Kingma & Welling 2014, arXiv 1312.6114"
-    presets = presets("A VAE", {"digits_iwae": ("digits", {"objective": "iwae", "num_importance": 13})})
+    presets = small_presets("A VAE", {"digits_iwae": ("digits", {"objective": "iwae", "num_importance": 13})})
 
     objective: str = param(
         "elbo", choices=("elbo", "iwae"), help="what is ascended: the ELBO, or the importance-weighted bound"

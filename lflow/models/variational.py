@@ -50,7 +50,7 @@ class Gaussian(NamedTuple):
 class VariationalSettings(LatentSettings):
     """The encoder, and how all that learns is taught."""
 
-    encoder: str = param("mlp", choices=("mlp", "conv"), help="the network of q(z|x)")
+    encoder: str = param("mlp", choices=("mlp", "conv", "strided"), help="the network of q(z|x)")
     learning_rate: float = param(1e-3, 1e-7, 1.0, log=True, help="of all that learns")
     optimiser: str = param("adam", choices=("adam", "adamax"), advanced=True, help="of all that learns")
 
@@ -98,7 +98,6 @@ class VariationalLearner(LatentLearner):
 
     @property
     def gradient_evaluations(self) -> int:
-        """Gradients of log p(x, z) with respect to z that the bound takes of a data point."""
         return 0
 
     def elbo(self, x: Tensor, draws: Draws) -> Tensor:

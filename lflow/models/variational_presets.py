@@ -15,7 +15,7 @@ _SETS = {
 }
 
 
-def presets(model: str, others: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, Preset]:
+def small_presets(model: str, others: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, Preset]:
     """The presets digits and mnist of a model (its name after "A"), and others by name: data and changes."""
     wanted: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in _SETS}
     found = {}

@@ -16,6 +16,7 @@ from lflow.nets.blocks import (
     single_width,
     without_layer_norm,
 )
+from lflow.nets.strided import strided_encoder
 
 
 def encoder(
@@ -30,9 +31,11 @@ def encoder(
 
     Args:
         shape: (dim,) of vectors or (c, h, w) of images.
-        kind: "mlp" takes any shape; "conv" halves an image with strides.
+        kind: "mlp" takes any shape; "conv" halves an image with strides; "strided" is
+            HVAE's (16 channels).
         width: of an mlp the width of two hidden layers, or the widths of all; of "conv" the channels after
-            the first layer, which double with each halving up to 8 times as many.
+            the first layer, which double with each halving up to 8 times as many; of "strided" those of the
+            first of three layers.
         activation: a name in `lflow.nets.ACTIVATIONS`.
         layer_norm: before each activation, of an mlp.
 
@@ -46,7 +49,9 @@ def encoder(
     if kind == "conv":
         layers, features = downsampler(shape, single_width(width, kind), activation)
         return nn.Sequential(*layers, nn.Linear(features, out_dim))
-    raise ValueError(f"kind of an encoder must be mlp or conv, got {kind!r}")
+    if kind == "strided":
+        return strided_encoder(shape, out_dim, single_width(width, kind), activation)
+    raise ValueError(f"kind of an encoder must be mlp, conv or strided, got {kind!r}")
 
 
 class Classifier(nn.Module):

@@ -11,4 +11,5 @@ PAPERS = {
     "anila-train": "lflow.papers.anila_training",
     "coopflow": "lflow.papers.coopflow",
     "latent-flow": "lflow.papers.latent_flow",
+    "langevin-vae": "lflow.papers.langevin_vae",
 }
