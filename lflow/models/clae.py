@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +21,24 @@ from lflow.nets import encoder, start_orthogonal
 from lflow.short_run import frozen
 from lflow.spec import param
 
+_SHARED: dict[str, Any] = {
+    "latent_dim": 8,
+    "likelihood": "bernoulli",
+    "encoder_norm": True,
+    "layer_norm": True,
+}
 PRESETS: dict[str, Preset] = {
     "digits": Preset(
         "digits",
         "Black and white digits: a minute on a CPU",
-        {"latent_dim": 8, "likelihood": "bernoulli", "width": 128},
-        {"num_steps": 3000, "batch_size": 100},
+        _SHARED | {"width": 64, "learning_rate": 1e-3},
+        {"num_steps": 4000, "batch_size": 100},
         {"binary": True},
     ),
     "mnist": Preset(
         "mnist",
         "Black and white MNIST: minutes on a CPU",
-        {"latent_dim": 8, "likelihood": "bernoulli", "width": 256},
+        _SHARED | {"width": 256, "learning_rate": 1e-4},
         {"num_steps": 6000, "batch_size": 100},
         {"binary": True},
     ),
@@ -93,7 +100,7 @@ class CLAE(AmortisedSettings):
         choices=("published", "off"),
         help="√(2η) in every update, as published; or off: a descent, which keeps the modes alone",
     )
-    learning_rate: float = param(0.01, 1e-8, 1.0, log=True, help="of plain descent, of the mean of L")
+    learning_rate: float = param(1e-3, 1e-8, 1.0, log=True, help="of plain descent, of the mean of L")
     energy_width: int = param(64, 1, 2048, log=True, advanced=True, help="of E's two hidden layers")
     num_inputs: int = param(1000, 1, 1_000_000, log=True, advanced=True, help="fixed inputs u of the sampler")
 

@@ -62,6 +62,15 @@ def held_out(source: str, points: int) -> Tensor:
     return data.load(source, "test", limit=points, binary=True).x
 
 
+def is_at_hand(source: str) -> bool:
+    """Whether the data set is on this machine or to be had."""
+    try:
+        data.open(source, "test")
+    except OSError:
+        return False
+    return True
+
+
 def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL) -> Findings:
     """What a trained model is worth on held-out x, (n, *shape), and what its training takes.
 
