@@ -9,6 +9,7 @@ as a subset with one seed. It says where the paper's order does not hold.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,10 +62,8 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     """Every run: laws, toys, digits, and MNIST where it is at hand."""
     few = min(seeds, 2) if quick else seeds
     found = []
-    for seed in range(few):
-        found += [
-            _law(dim, ratio, test, quick, seed) for dim in (1, 2) for ratio in RATIOS for test in (0, 1)
-        ]
+    for seed, dim, ratio in itertools.product(range(few), (1, 2), RATIOS):
+        found += [_law(dim, ratio, test, quick, seed) for test in (False, True)]
     size = {"steps": 1200, "fit": 200} if quick else {"steps": 3000, "fit": 400}
     found += [Job({"part": "toy", "seed": seed, **size}, size["steps"] * 1.5) for seed in range(few)]
     for seed in range(few):

@@ -165,9 +165,8 @@ def _trace(axes: Any, table: Findings) -> None:
         axes.set_axis_off()
         return
     steps = [point["step"] for point in traces[0]]
-    accepted = [
-        statistics.fmean(point["acceptance"] for point in points) for points in zip(*traces, strict=True)
-    ]
+    by_step = list(zip(*traces, strict=True))
+    accepted = [statistics.fmean(point["acceptance"] for point in points) for points in by_step]
     axes.plot(steps, accepted, marker="o", color=SHADES["lae_mh"])
     axes.set(ylim=(0, 1.08), xlabel="steps of training", ylabel="accepted")
     other = axes.twinx()
