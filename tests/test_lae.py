@@ -134,7 +134,7 @@ def test_the_condition_of_the_preconditioner_says_what_is_slow_at_equal_numbers(
             norms.append(float((z[0] - case.means).norm()))
         left[ratio] = norms[0]
         if ratio == 1:  # at 8 nothing is left by then
-            assert (norms[1] / norms[0]) ** (1 / 50) == pytest.approx(slowest(case, features, h), abs=1e-5)
+            assert (norms[1] / norms[0]) ** (1 / 50) == pytest.approx(slowest(case, features, h), abs=3e-5)
     assert condition_number(features_of(1)) > 30 * condition_number(features_of(8))
     assert left[1] > 0.01 > 1e4 * left[8]
 

@@ -35,10 +35,10 @@ _DRAWS = 113  # a use of random numbers, beside those of lflow.draws
 
 MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "vae": ("vae", {}),
-    "autoencoder": ("lae", {"temperature": 0.0}),
-    "lae": ("lae", {}),
+    "autoencoder": ("lae", {"metropolis": False, "temperature": 0.0}),
+    "lae": ("lae", {"metropolis": False}),
     "lae_mh": ("lae", {"metropolis": True}),
-    "clae": ("clae", {}),
+    "clae": ("clae", {"noise": "published"}),
     "clae_still": ("clae", {"noise": "off"}),
 }
 """Each method's model, and what sets it apart."""

@@ -5,6 +5,7 @@ Knows the findings of that module and nothing of how they were found.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,7 @@ TOY_SHADES = {
 }
 SHIFT = {False: 0.95, True: 1.05}  # that bars of the two do not lie on each other
 MARKS = {1: "o", 2: "s"}
+VIEW = 2.9  # of the plane of z, each way
 ROUND = {0.5: "½", 1: "1", 2: "2", 8: "8"}
 
 
@@ -92,7 +94,7 @@ def _conditions(axes: Any, rows: Sequence[Findings]) -> None:
             alpha=0.8,
             label=f"d/n = {ROUND[ratio]}",
         )
-    axes.legend(frameon=False, fontsize=7, loc="upper left")
+    axes.legend(frameon=False, fontsize=7, loc="lower right")
 
 
 def _toy_conditions(axes: Any, toy: Findings) -> None:
@@ -118,7 +120,7 @@ def _posteriors(axes: Any, toy: Findings) -> None:
             place.contour(
                 grid, levels=(0.05, 0.25, 0.6), extent=extent, colors=figure.INK, linewidths=0.6, alpha=0.8
             )
-            place.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal", xticks=(), yticks=())
+            place.set(xlim=(-VIEW, VIEW), ylim=(-VIEW, VIEW), aspect="equal", xticks=(), yticks=())
         row[0].imshow(grid, extent=extent, origin="lower", cmap="Greys", vmin=0, vmax=1.3)
     for column, name in enumerate(TOY, start=1):
         for place, cloud in zip(axes[:, column], toy["points"][name], strict=True):
@@ -158,6 +160,8 @@ def _models(axes: Any, table: Findings, name: str, title: str) -> None:
 
 
 def _trace(axes: Any, table: Findings) -> None:
+    from matplotlib.ticker import NullLocator
+
     axes.set_title("g  As LAE learns")
     row = next(row for row in table["rows"] if row["method"] == "lae_mh")
     traces = [trace for trace in row["trace"] if trace]
@@ -172,5 +176,9 @@ def _trace(axes: Any, table: Findings) -> None:
     other = axes.twinx()
     conditions = [statistics.median(point["condition"] for point in points) for points in by_step]
     other.plot(steps, conditions, marker="s", color=figure.INK, linewidth=0.8, linestyle=":")
-    other.set(yscale="log", ylabel="condition of GGᵀ (log, dotted)")
+    ends = math.floor(math.log10(min(conditions))), math.ceil(math.log10(max(conditions)) + 0.01)
+    ticks = [10.0**power for power in range(ends[0], ends[1] + 1)]
+    other.set(ylabel="condition of GGᵀ (log, dotted)", yscale="log", ylim=(ticks[0], ticks[-1]))
+    other.set_yticks(ticks)
+    other.yaxis.set_minor_locator(NullLocator())
     other.spines["right"].set_visible(True)

@@ -218,7 +218,7 @@ def _say_compared(table: Findings) -> list[str]:
     gradients = ", ".join(f"{NAMES[row['method']]} {row['gradients']}" for row in rows)
     said = [
         f"{where}, black and white: log p(x) of held-out images by importance weights, in nats, one protocol "
-        f"for all: {_each(rows, 'log_likelihood', 2)}. Less than annealing gives on a few of them by "
+        f"for all: {_each(rows, 'log_likelihood', 2)}. Annealing gives more on a few of them by "
         f"{_each(rows, 'check', 2)}.",
         f"{where}: squared error of a reconstructed pixel, in [-1, 1]: {_each(rows, 'squared_error', 3)}.",
         f"{where}: gradients of log p(x, z) by the chain for a datum in a step: {gradients}; seconds for a "

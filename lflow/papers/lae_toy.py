@@ -25,7 +25,7 @@ SIGMA = torch.tensor([[0.7, 0.6], [0.6, 0.8]])
 DATA, WIDTH, STEP = 3, 128, 4e-4
 METHODS = ("variational", "langevin", "amortised")
 REACH, CELLS, SHOWN = 4.0, 160, 40  # of the grid: from -REACH to REACH; cells an axis, and of the picture
-_GAIN = 1.6  # of the decoder's layers: enough that posteriors are no ellipses
+_GAIN = 2.0  # of the decoder's layers: enough that posteriors are no ellipses
 _DRAWS = 112  # a use of random numbers, beside those of lflow.draws
 
 
