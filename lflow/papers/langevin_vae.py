@@ -62,7 +62,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     for num_steps in (5,) if quick else (1, 5, 10):
         tuning = {"tuning": 30 if quick else 150, "count": 4000 if quick else 20_000}
         found += [_tuned(method, num_steps, tuning) for method in TUNED]
-    digits: Config = {"data": "digits", "quick": quick, "steps": 40 if quick else 600}
+    digits: Config = {"data": "digits", "quick": quick, "steps": 80 if quick else 600}
     for seed in range(seeds):
         found += _compared({**digits, "seed": seed}, (5,) if quick else (1, 5, 10))
     if not quick and _is_at_hand("mnist"):
