@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lflow import data
+from lflow.models.latent import LatentLearner
 from lflow.papers import langevin_vae_gaussian as gaussian
 from lflow.papers import one_protocol
 from lflow.papers.experiment import Config, Findings, Job
@@ -122,7 +123,9 @@ def work(config: Config) -> Findings:
     run = one_protocol.settings(name, model, config["data"], config["steps"], config["seed"])
     effort = one_protocol.QUICK if config["quick"] else one_protocol.FULL
     x = one_protocol.held_out(config["data"], effort.points)
-    return one_protocol.measure(learn(run), x, config["seed"], effort)
+    learner = learn(run)
+    assert isinstance(learner, LatentLearner)
+    return one_protocol.measure(learner, x, config["seed"], effort)
 
 
 def draw(findings: Findings) -> Any:
