@@ -19,10 +19,11 @@ class Bounded(nn.Module):
         super().__init__()
         inside = 0 < start < high if learned else 0 <= start <= high
         if not inside:
-            learn = ", to be learned" if learned else ""
+            learn = ", to be learned," if learned else ""
             raise ValueError(f"a number between 0 and {high:g}{learn} cannot start at {start:g}")
         self.high = high
-        raw = torch.logit(torch.full(tuple(shape), start / high, dtype=torch.float64)).float()
+        raw = torch.logit(torch.full(tuple(shape), start / high, dtype=torch.float64))
+        raw = raw.to(torch.get_default_dtype())
         if learned:
             self.raw = nn.Parameter(raw)
         else:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lflow import data
+from lflow.models.latent import LatentLearner
 from lflow.papers import langevin_vae_gaussian as gaussian
 from lflow.papers import one_protocol
 from lflow.papers.experiment import Config, Findings, Job
@@ -62,7 +63,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     for num_steps in (5,) if quick else (1, 5, 10):
         tuning = {"tuning": 30 if quick else 150, "count": 4000 if quick else 20_000}
         found += [_tuned(method, num_steps, tuning) for method in TUNED]
-    digits: Config = {"data": "digits", "quick": quick, "steps": 40 if quick else 600}
+    digits: Config = {"data": "digits", "quick": quick, "steps": 80 if quick else 600}
     for seed in range(seeds):
         found += _compared({**digits, "seed": seed}, (5,) if quick else (1, 5, 10))
     if not quick and _is_at_hand("mnist"):
@@ -122,7 +123,9 @@ def work(config: Config) -> Findings:
     run = one_protocol.settings(name, model, config["data"], config["steps"], config["seed"])
     effort = one_protocol.QUICK if config["quick"] else one_protocol.FULL
     x = one_protocol.held_out(config["data"], effort.points)
-    return one_protocol.measure(learn(run), x, config["seed"], effort)
+    learner = learn(run)
+    assert isinstance(learner, LatentLearner)
+    return one_protocol.measure(learner, x, config["seed"], effort)
 
 
 def draw(findings: Findings) -> Any:

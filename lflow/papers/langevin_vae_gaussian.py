@@ -37,6 +37,9 @@ _TUNING_RATE, _TUNING_BATCH = 0.05, 100
 class LinearEncoder(nn.Module):
     """The posterior of the linear model as an encoder's outputs, but for a shift and a factor."""
 
+    weight: Tensor
+    raw: Tensor
+
     def __init__(self, scales: Tensor, shift: float, factor: float) -> None:
         super().__init__()
         precision = 1 + (scales / SIGMA).square()

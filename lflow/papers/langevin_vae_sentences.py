@@ -8,7 +8,7 @@ from lflow.papers.experiment import Findings, is_lower, number, paired, short, t
 
 NAMES = {
     "vae": "VAE",
-    "iwae": "IWAE",
+    "iwae": "IWAE, as many passes",
     "hvae": "HVAE",
     "hvae_tempered": "HVAE, T₀ = 2",
     "hvae_fixed": "HVAE, fixed tempering",
@@ -159,7 +159,7 @@ def _against(at: Findings, methods: Sequence[str], other: str) -> str:
     lower = [method for method in methods if is_lower(at[method], at[other])]
     rest = [method for method in methods if method not in higher and method not in lower]
     parts = {"higher": higher, "lower": lower, "not told apart": rest}
-    gaps = {method: short(_difference(at[method], at[other]), _DIGITS) for method in methods}
+    gaps = {method: short(_difference(at[method], at[other]), 3) for method in methods}
     told = [
         f"{how} {', '.join(f'{NAMES[m]} ({gaps[m]})' for m in group)}"
         for how, group in parts.items()
