@@ -151,12 +151,12 @@ class CLAELearner(AmortisedLearner):
         with frozen(self.prior.energy):
             losses["sampler"] = -self.log_prior(drawn).mean()
         if self.settings.noise == "published":
-            eta = self.settings.learning_rate / (len(x) * draws.world_size)
-            losses["noise"] = _linear(self.parameters(), draws.whole(), math.sqrt(2 / eta))
-            # Of the mean over the batch, as the other losses are.
-            losses["noise"] = losses["noise"] / (len(x) * draws.world_size)
+            n = len(x) * draws.world_size
+            eta = self.settings.learning_rate / n
+            # Over n, as the other losses are means.
+            losses["noise"] = _linear(self.parameters(), draws.whole(), math.sqrt(2 / eta) / n)
         gap = (energy.mean() + self.log_prior(drawn).mean()).detach()
-        metrics = {"squared_error": self.squared_error(x, z).detach(), "energy_gap": gap}
+        metrics = {"squared_error": self.squared_error(x, z).detach(), "sampler_gap": gap}
         return TrainingStep(losses, metrics)
 
     def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
