@@ -226,7 +226,7 @@ def _say_compared(table: Findings) -> list[str]:
     said = [
         f"{where}, black and white: log p(x) of held-out images by importance weights, in nats, one protocol "
         f"for all: {_each(rows, 'log_likelihood', 2)}. Annealing gives more on a few of them by "
-        f"{_each(rows, 'check', 2)}.",
+        f"{_each(rows, 'check', 2)}. CLAE learns by plain descent, the others by Adam.",
         f"{where}: squared error of a reconstructed pixel, in [-1, 1]: {_each(rows, 'squared_error', 3)}.",
         f"{where}: gradients of log p(x, z) by the chain for a datum in a step: {gradients}; seconds for a "
         f"step of 100: {_each(rows, 'seconds', 4)}.",
