@@ -70,8 +70,7 @@ def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL)
     by annealing (annealed), which looks for what the weights may have missed. bound: the mean of the model's
     own `elbo`, None without one. squared_error: of a reconstructed pixel; log_conditional: log p(x|z), both
     at the model's own z. gradients: of log p(x, z), a data point in a training step, as the learner's
-    `gradient_evaluations` says; seconds: of the fastest of 20 training steps
-    of 100, without the optimiser's.
+    `gradient_evaluations` says; seconds: of the fastest of 20 training steps of 100, without the optimiser's.
     """
     draws = Draws(seed, 0, use=_EVALUATION)
     found = importance.log_likelihood(learner, x, effort.weights, seed)
