@@ -26,7 +26,7 @@ LATENT_DIM = 8
 NETWORKS: Mapping[str, Any] = {"latent_dim": LATENT_DIM, "likelihood": "bernoulli", "width": 64, "depth": 2}
 """Of the decoder, and of an encoder where a model has one."""
 BATCH = 100
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 0.01
 IMAGES: Mapping[str, int] = {"digits": 0, "mnist": 10_000}
 """Images to train on; 0 for all."""
 _BOUND_DRAWS = 10  # of the model's own bound, for each point
@@ -60,6 +60,15 @@ def settings(name: str, model: Mapping[str, Any], source: str, num_steps: int, s
 def held_out(source: str, points: int) -> Tensor:
     """The images that models are measured on, (points, 1, h, w): of the test split, none seen in training."""
     return data.load(source, "test", limit=points, binary=True).x
+
+
+def is_at_hand(source: str) -> bool:
+    """Whether the data set is on this machine or to be had."""
+    try:
+        data.open(source, "test")
+    except OSError:
+        return False
+    return True
 
 
 def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL) -> Findings:
