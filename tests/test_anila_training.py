@@ -72,7 +72,19 @@ def test_the_command_trains_and_tells(
     pixels = Extractor("pixels", (1, 8, 8), lambda x: x.flatten(1))
     monkeypatch.setattr(paper, "_GRID", 40)
     monkeypatch.setattr(paper, "classifier_features", lambda name, device: pixels)
-    command = ["paper", "anila", "--train", "--quick", "--seeds", "2", "--out", str(tmp_path), "--json"]
+    command = [
+        "paper",
+        "anila",
+        "--train",
+        "--quick",
+        "--seeds",
+        "2",
+        "--workers",
+        "1",
+        "--out",
+        str(tmp_path),
+        "--json",
+    ]
     assert cli.main(command) == 0
     results = json.loads(capsys.readouterr().out)
     assert results["command"].startswith("python -m lflow paper anila-train --quick --seeds 2")

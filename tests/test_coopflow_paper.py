@@ -167,7 +167,23 @@ def test_the_command_writes_numbers_and_a_figure(
     monkeypatch.setattr(coopflow, "LONG", 10)
     monkeypatch.setattr(coopflow, "_MANY", 500)
     monkeypatch.setattr(extractor, "_STEPS", 20)
-    assert cli.main(["paper", "coopflow", "--quick", "--seeds", "2", "--out", str(tmp_path), "--json"]) == 0
+    assert (
+        cli.main(
+            [
+                "paper",
+                "coopflow",
+                "--quick",
+                "--seeds",
+                "2",
+                "--workers",
+                "1",
+                "--out",
+                str(tmp_path),
+                "--json",
+            ]
+        )
+        == 0
+    )
     results: Findings = json.loads(capsys.readouterr().out)
     assert results == json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert len(results["findings"]["pictures"]["gaussian_mixture"]["pair_density"]) == SHOWN**2

@@ -1,6 +1,8 @@
 """The papers' experiments: closed forms, taking up an interrupted one, and what `lflow paper` writes."""
 
 import json
+import math
+import multiprocessing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import torch
 
 import lflow
 from lflow import cli
-from lflow.papers import anila, anila_findings, anila_laws, dynamical_system, experiment, figure
+from lflow.papers import anila, anila_findings, anila_laws, dynamical_system, experiment, figure, workers
 from lflow.papers.anila_laws import LAWS, variant_law, within_rings
 from lflow.papers.dynamical_system_laws import VARIANCE, WRONG, IndependentMidpoint, curvature_between, target
 from lflow.papers.experiment import Config, Findings, Job, Record
@@ -217,7 +219,7 @@ def test_the_command_writes_numbers_and_a_figure(
 ) -> None:
     paper, words = TOLD[name]
     tiny(paper, monkeypatch)
-    command = ["paper", name, "--quick", "--seeds", "2", "--out", str(tmp_path), "--json"]
+    command = ["paper", name, "--quick", "--seeds", "2", "--workers", "1", "--out", str(tmp_path), "--json"]
     assert cli.main(command) == 0
     out, err = capsys.readouterr()
     results = json.loads(out, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
@@ -352,7 +354,7 @@ def test_an_interrupted_command_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dynamical_system, "work", interrupt)
-    assert cli.main(["paper", "dynamical_system", "--out", str(tmp_path)]) == 130
+    assert cli.main(["paper", "dynamical_system", "--workers", "1", "--out", str(tmp_path)]) == 130
     assert "goes on from there" in capsys.readouterr().err
 
 
@@ -373,3 +375,17 @@ def test_names_that_crowd_are_moved_apart() -> None:
     assert all(high - low > 0.0999 for low, high in pairwise(heights))
     assert heights[0] >= 0
     assert heights[-1] == pytest.approx(0.9)
+
+
+def test_several_processes_find_what_one_does(tmp_path: Path) -> None:
+    jobs = [4.0, 9.0, 16.0]
+    alone = [(done.place, done.found) for done in workers.carry_out(math.sqrt, jobs, 1)]
+    shared = sorted((done.place, done.found) for done in workers.carry_out(math.sqrt, jobs, 2))
+    assert alone == shared == [(0, 2.0), (1, 3.0), (2, 4.0)]
+
+
+def test_an_error_in_another_process_ends_all(tmp_path: Path) -> None:
+    before = set(multiprocessing.active_children())
+    with pytest.raises(ValueError, match=r"domain|nonnegative"):
+        list(workers.carry_out(math.sqrt, [-1.0, 4.0], 2))
+    assert set(multiprocessing.active_children()) <= before

@@ -18,7 +18,7 @@ from torch import Tensor
 import lflow
 from lflow.draws import Draws
 from lflow.models.base import Part
-from lflow.training import checkpoint, launch, loop
+from lflow.training import checkpoint, launch, learning
 from lflow.training.batches import Batches
 from lflow.training.config import make_config, read_config
 from lflow.training.folder import RunFolder, runs_in
@@ -201,14 +201,14 @@ def test_the_learning_rate_rises_and_falls(tmp_path: Path, monkeypatch: pytest.M
     def parts(self: toy_model.ToyLearner) -> dict[str, Part]:
         return {"gaussian": before(self)["gaussian"]._replace(optimiser="sgd")}
 
-    descend = loop.Weights.descend
+    descend = learning.Weights.descend
 
     def watched(self: Any, loss: Tensor, rate: float, world: Any) -> None:
         rates.append(rate)
         descend(self, loss, rate, world)
 
     monkeypatch.setattr(toy_model.ToyLearner, "parts", parts)
-    monkeypatch.setattr(loop.Weights, "descend", watched)
+    monkeypatch.setattr(learning.Weights, "descend", watched)
     train(TOY, tmp_path / "run", "cpu")
     a_pass = Batches(make_config(TOY), torch.device("cpu")).per_pass
     expected = [min(1, (step + 1) / 5) * 0.9 ** (step // a_pass) for step in range(40)]

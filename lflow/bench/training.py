@@ -88,7 +88,8 @@ def measure(name: str, preset: str, device: torch.device, turn: float, large: bo
     config = make_config({"model": name, "preset": preset})
     described = data.describe(config.data.source)
     with torch.device("meta"):
-        weights = sum(p.numel() for p in config.model.build(described.shape, described.levels).parameters())
+        levels = 2 if config.data.binary else described.levels
+        weights = sum(p.numel() for p in config.model.build(described.shape, levels).parameters())
     if weights > _LARGE and not large:
         raise ValueError(f"{weights:,} weights: --large measures it too")
     with tempfile.TemporaryDirectory() as place, torch.random.fork_rng():
@@ -100,7 +101,7 @@ def measure(name: str, preset: str, device: torch.device, turn: float, large: bo
         draws = Draws(0, 0, device)
 
         def alone() -> None:
-            with torch.autocast(device.type, torch.bfloat16, enabled=running.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=running.learning.bfloat16):
                 found = learner.training_step(batch, draws)
             running.weights.descend(
                 torch.stack([loss.float() for loss in found.losses.values()]).sum(), 0.0, world

@@ -14,6 +14,9 @@ from lflow.cli import Arguments, Parser, add_parameters, show
 from lflow.papers import PAPERS
 from lflow.spec import Parameter
 
+_WORKERS = Parameter(
+    "workers", 0, 0, 256, help="processes that share the runs; 0: one for each core, up to 8"
+)
 _SEEDS = Parameter("seeds", 5, 2, 1000, help="seeds that are reported; more for tuning where there is tuning")
 
 
@@ -22,7 +25,7 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
     parser.add_argument("paper", metavar="PAPER", help=f"one of: {', '.join(PAPERS)}")
     parser.add_argument("--train", action="store_true", help="the paper's experiment that trains models")
     parser.add_argument("--quick", action="store_true", help="a first look, within two minutes")
-    add_parameters(parser, (_SEEDS,), defaults=True)
+    add_parameters(parser, (_SEEDS, _WORKERS), defaults=True)
     parser.add_argument(
         "--out",
         type=Path,
@@ -36,6 +39,7 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
 def run(arguments: Arguments) -> int:
     """`lflow paper`."""
     from lflow.papers import experiment
+    from lflow.papers.workers import number_of
 
     name = _known(arguments.paper + "-train" * arguments.train)
     folder: Path = arguments.out or Path("runs", "papers", name + "-quick" * arguments.quick)
@@ -46,8 +50,9 @@ def run(arguments: Arguments) -> int:
     command = ["python", "-m", "lflow", "paper", name, *["--quick"] * arguments.quick]
     command += ["--seeds", str(arguments.seeds), "--out", str(folder)]
     paper: Any = import_module(PAPERS[name])
+    workers = number_of(arguments.workers)
     results = experiment.run(
-        paper, folder, shlex.join(command), arguments.quick, arguments.seeds, _progress()
+        paper, folder, shlex.join(command), arguments.quick, arguments.seeds, _progress(), workers
     )
     show(arguments, results, _text(results))
     return 0

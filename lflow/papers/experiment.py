@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from lflow import __version__
+from lflow.papers.workers import carry_out
 from lflow.spec import CONFIG_VERSION
 
 Config = dict[str, Any]
@@ -65,17 +66,24 @@ class Paper(Protocol):
 
 
 def run(
-    paper: Paper, folder: Path, command: str, quick: bool, seeds: int, say: Callable[[str], None]
+    paper: Paper,
+    folder: Path,
+    command: str,
+    quick: bool,
+    seeds: int,
+    say: Callable[[str], None],
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Run what is missing, write results.json and the figure, and return what results.json holds.
 
-    say: gets a line of progress as jobs end. Raises KeyboardInterrupt after saying what is kept.
+    say: gets a line of progress as jobs end. workers: processes that share the jobs.
+    Raises KeyboardInterrupt after saying what is kept.
     """
     from lflow.papers import figure
 
     jobs = paper.jobs(quick, seeds)
     folder.mkdir(parents=True, exist_ok=True)
-    records = _records(paper, jobs, folder / "parts.jsonl", say)
+    records = _records(paper, jobs, folder / "parts.jsonl", say, workers)
     findings = paper.conclude(records)
     files = figure.save(lambda: paper.draw(findings), folder)
     results = {
@@ -96,23 +104,24 @@ def run(
     return results
 
 
-def _records(paper: Paper, jobs: Sequence[Job], parts: Path, say: Callable[[str], None]) -> list[Record]:
+def _records(
+    paper: Paper, jobs: Sequence[Job], parts: Path, say: Callable[[str], None], workers: int
+) -> list[Record]:
     kept = read_parts(parts)
     missing = [job for job in jobs if key(job.config) not in kept]
     progress = Progress(len(jobs), [job.cost for job in missing], say)
     try:
         with parts.open("a", encoding="utf-8") as file:
-            for job in missing:
-                began = time.perf_counter()
-                found = finite(paper.work(job.config))
-                record = Record(job.config, found, round(time.perf_counter() - began, 3))
+            for done in carry_out(paper.work, [job.config for job in missing], workers):
+                job = missing[done.place]
+                record = Record(job.config, finite(done.found), round(done.seconds, 3))
                 file.write(key({"version": CONFIG_VERSION, **record._asdict()}) + "\n")
                 file.flush()
                 kept[key(job.config)] = record
                 progress.ended(job.cost)
     except KeyboardInterrupt:
-        done = sum(key(job.config) in kept for job in jobs)
-        say(f"stopped: {done} of {len(jobs)} runs are kept in {parts}; the same command goes on from there")
+        ended = sum(key(job.config) in kept for job in jobs)
+        say(f"stopped: {ended} of {len(jobs)} runs are kept in {parts}; the same command goes on from there")
         raise
     return [kept[key(job.config)] for job in jobs]
 

@@ -1,8 +1,7 @@
 """THE training loop: every model learns here, one step after another, and nothing is lost when it ends.
 
-It owns what is not a model's business: the device, precision, optimisers, the average of the weights,
-lines of numbers, pictures, checkpoints, stopping. A step is a function of the weights, the seed and its
-number alone, so that a run that was cut off at any moment ends in the same weights once it is resumed.
+It owns what is not a model's business: the device, lines of numbers, pictures, checkpoints, stopping. A
+run that was cut off at any moment ends in the same weights once it is resumed.
 """
 
 from __future__ import annotations
@@ -21,17 +20,16 @@ import torch
 from torch import Tensor
 
 from lflow.device import find_device
-from lflow.draws import BEGINNING, DROPOUT, VALIDATION, Draws, derived_seed
+from lflow.draws import VALIDATION, Draws
 from lflow.models.base import Learner
 from lflow.training import checkpoint
-from lflow.training.batches import Batches
 from lflow.training.checkpoint import Checkpoint
 from lflow.training.config import Config, make_config, with_training
 from lflow.training.curves import Curves
 from lflow.training.folder import RunFolder
+from lflow.training.learning import Learning
 from lflow.training.parallel import World, join
 from lflow.training.pictures import picture
-from lflow.training.weights import Weights
 
 AUTOMATIC = ("cuda", "mps", "cpu")
 _PATIENCE = 0.5  # seconds between writes of status and metrics
@@ -123,10 +121,8 @@ class Run:
     def __init__(self, config: Config, folder: RunFolder, world: World, say: Say | None) -> None:
         self.config, self.folder, self.world, self.say = config, folder, world, say
         self.training = config.training
-        self.batches = Batches(config, world.device, world.rank, world.size)
-        torch.manual_seed(config.seed)
-        learner = config.model.build(self.batches.data.shape, self.batches.data.levels).to(world.device)
-        self.weights = Weights(learner, self.training.ema)
+        self.learning = Learning(config, world)
+        self.batches, self.weights = self.learning.batches, self.learning.weights
         self.step, self.saved, self.seconds, self.best = 0, 0, 0.0, math.inf
         self.unseen: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []
         self.lines: list[dict[str, Any]] = []
@@ -138,10 +134,7 @@ class Run:
         if self.folder.last.exists():
             self._restore(checkpoint.read(self.folder.last))
         else:
-            self.weights.learner.initialise(
-                self.batches.whole(0), Draws(self.config.seed, 0, self.world.device, use=BEGINNING)
-            )
-            self.weights.follow()
+            self.learning.initialise()
         if self.world.leads:
             self.folder.forget_after(self.step)
             self.folder.write_config(self.config)
@@ -179,15 +172,8 @@ class Run:
         self.world.wait()  # what the others read is then written
 
     def take_step(self) -> None:
-        """One step: a batch, its losses, and what they move."""
-        world, weights = self.world, self.weights
-        # Dropout takes the global generator; all else that is random comes from `draws`.
-        torch.manual_seed(derived_seed(self.config.seed, DROPOUT, self.step, world.rank))
-        draws = Draws(self.config.seed, self.step, world.device, world.rank, world.size)
-        with torch.autocast(world.device.type, torch.bfloat16, enabled=self.bfloat16):
-            found = weights.learner.training_step(self.batches.at(self.step), draws)
-        total = torch.stack([loss.float() for loss in found.losses.values()]).sum()
-        weights.descend(total, self._rate(), world)
+        """One step, and what it found to be looked at later: that would wait for the device."""
+        found = self.learning.take_step(self.step)
         self.unseen.append(
             (
                 self.step,
@@ -195,16 +181,6 @@ class Run:
                 {name: number.detach().float() for name, number in found.metrics.items()},
             )
         )
-
-    @property
-    def bfloat16(self) -> bool:
-        auto = self.training.precision == "auto" and self.world.device.type == "cuda"
-        return auto or self.training.precision == "bfloat16"
-
-    def _rate(self) -> float:
-        """The factor of the learning rates at this step."""
-        warm = min(1.0, (self.step + 1) / self.training.warmup) if self.training.warmup else 1.0
-        return warm * self.training.decay ** self.batches.passes(self.step)
 
     def _after_step(self, last: bool) -> None:
         training = self.training
