@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from lflow.evaluation import likelihood, nearness, outliers
 from lflow.evaluation.subject import Score, Subject
@@ -37,3 +39,14 @@ def table(scores: Sequence[Score]) -> str:
         lines += [f"  beside {beside}"] if beside else []
         lines.append(f"  {score.about}")
     return "\n".join(lines)
+
+
+def as_json(scores: Sequence[Score]) -> list[Any]:
+    """The scores as JSON can hold them: a number that is not finite is null."""
+    return [_plain(score._asdict()) for score in scores]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
