@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lflow.evaluation import likelihood, nearness, outliers
+from lflow.evaluation import likelihood, nearness, outliers, reconstruction
 from lflow.evaluation.subject import Score, Subject
 
 MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
@@ -14,6 +14,7 @@ MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
     likelihood.on_grid,
     likelihood.weighted,
     likelihood.annealed,
+    reconstruction.of_data,
     nearness.of_samples,
     outliers.ranked,
 )

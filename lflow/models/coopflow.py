@@ -244,7 +244,7 @@ class CoopFlowLearner(Restoring):
     def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
         """Where the chain ends, (n, *shape), from the x₀ that gradient descent found to bring it near x."""
         seen, draws = Seen(x, torch.zeros_like(x, dtype=torch.bool)), self.fresh_draws(seed)
-        return self._matched(seen, draws, None)[1]
+        return self.within(self._matched(seen, draws, None)[1])
 
     def interpolate(self, a: Tensor, b: Tensor, k: int, seed: int = 0) -> Tensor:
         """k points from a to b, (n, k, *shape): between the flow's latents of their x₀, and then revised."""
@@ -273,8 +273,8 @@ class CoopFlowLearner(Restoring):
         count = self.settings.chain_steps if num_steps is None else num_steps
         rule = steps.get("constant", step_size=step_size)
         with frozen(self.net):
-            potential = seen.potential(self.energy)
-            return short_run(potential, seen.start(fresh), ula, rule, count, draws, self._temperature).x
+            start, potential = self.within(seen.start(fresh)), seen.potential(self.energy)
+            return short_run(potential, start, ula, rule, count, draws, self._temperature).x
 
     @property
     def _temperature(self) -> float:

@@ -257,7 +257,7 @@ class EBMLearner(Restoring):
         curvature = chosen.temperature / seen.noise**2 if seen.noise else 0.0
         rule = steps.get(chosen.rule, step_size=stable_step(chosen.step_size, self.sampler, curvature))
         count = chosen.chain_steps if num_steps is None else num_steps
-        start = seen.start(self._first(len(seen.y), draws))
+        start = self.within(seen.start(self._first(len(seen.y), draws)))
         potential = seen.potential(self.energy, chosen.temperature)
         with frozen(self.net):
             return short_run(potential, start, self.sampler, rule, count, draws, chosen.temperature).x

@@ -112,11 +112,15 @@ class Restoring(Learner):
         """
         return self._restored(seen_of(y, self.shape, mask, noise), num_chains, seed, num_steps)
 
+    def within(self, x: Tensor) -> Tensor:
+        """x, of images with grey values cut off at -1 and 1, where chains and noise may lead beyond."""
+        return x if self.levels is None else x.clamp(-1, 1)
+
     def _restored(self, seen: Seen, num_chains: int, seed: int, num_steps: int | None) -> Tensor:
         rows = Seen(
             seen.y.repeat_interleave(num_chains, 0), seen.missing.repeat_interleave(num_chains, 0), seen.noise
         )
-        made = self.restore(rows, self.fresh_draws(seed), num_steps)
+        made = self.within(self.restore(rows, self.fresh_draws(seed), num_steps))
         return rows.end(made).unflatten(0, (-1, num_chains))
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lflow.models.restoring import Seen
-from lflow.samplers.base import squared_norm
+from lflow.samplers.base import per_chain, squared_norm
 
 NUM_STEPS, RATE = 200, 0.05
 """As the authors coded it: plain descent."""
@@ -30,13 +30,16 @@ def matched(
     best, ends, least = x, x, torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
     for _ in range(num_steps + 1):
         with torch.enable_grad():
-            x = x.requires_grad_()
-            end = chain(x)
+            at = x.clone().requires_grad_()
+            end = chain(at)
             error = squared_norm((end - seen.y) * seen.visible)
-            (gradient,) = torch.autograd.grad(error.sum(), x)
-        nearer = error.detach() < least
-        where = nearer.view(-1, *[1] * (x.ndim - 1))
-        best, ends = torch.where(where, x.detach(), best), torch.where(where, end.detach(), ends)
-        least = torch.where(nearer, error.detach(), least)
-        x = (x.detach() - RATE * gradient).clamp(-reach, reach)
+            (gradient,) = torch.autograd.grad(error.sum(), at)
+        end, error = end.detach(), error.detach()
+        nearer = per_chain(error < least, x)
+        best, ends, least = (
+            torch.where(nearer, x, best),
+            torch.where(nearer, end, ends),
+            torch.fmin(error, least),
+        )
+        x = (x - RATE * gradient).clamp(-reach, reach)
     return best, ends

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from lflow.draws import SYNTHESIS, Draws, derived_seed
-from lflow.evaluation import outliers
+from lflow.evaluation import outliers, reconstruction
+from lflow.evaluation.plain import compared, guesses
 from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import synthesize
 from lflow.metrics import auroc
 from lflow.models.base import Learner
 from lflow.tasks.base import Outcome, Settings, Task
-from lflow.tasks.plain import MEAN, NEAREST, Plain, compared, guesses
 
 
 def perform(name: str, subject: Subject, settings: Settings) -> Outcome:
@@ -58,11 +58,9 @@ def _synthesize(subject: Subject, settings: Settings) -> Outcome:
 def _reconstruct(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     made = _offers(subject).reconstruct(x, seed=subject.seed)
-    everywhere = torch.ones_like(x)
-    about = f"of a number of each of {len(x):,} test data points, and its reconstruction"
-    rivals = _rivals(_plain(subject, x, everywhere))
-    score = compared("reconstruction error", made, x, everywhere, rivals, about)
-    return _outcome({"original": x, "reconstruction": made}, [score])
+    score = reconstruction.scored(subject, x, made)
+    rows = {"original": x, "reconstruction": made}
+    return Outcome(rows, [score], rows)
 
 
 def _interpolate(subject: Subject, settings: Settings) -> Outcome:
@@ -74,7 +72,7 @@ def _interpolate(subject: Subject, settings: Settings) -> Outcome:
     ends, wanted = torch.cat([made[:, 0], made[:, -1]]), torch.cat([a, b])
     everywhere = torch.ones_like(wanted)
     about = f"of a number at the ends of {len(a):,} interpolations, to the test data that they should be"
-    rivals = _rivals(_plain(subject, wanted, everywhere))
+    rivals = _plain(subject, wanted, everywhere)
     score = compared("error at the ends", ends, wanted, everywhere, rivals, about)
     rows = {"from": a} | _numbered("between", made) | {"to": b}
     return Outcome(rows, [score], {"from": a, "between": made, "to": b})
@@ -92,7 +90,7 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
         f"of a missing number, {float(missing.double().mean()):.0%} of each of {len(x):,} test data points, "
         f"by the mean of {settings.num_chains:,} chains"
     )
-    score = compared("error where it was missing", made.mean(1), x, missing, _rivals(plain), about)
+    score = compared("error where it was missing", made.mean(1), x, missing, plain, about)
     return _restored(x, seen, made, missing, [score])
 
 
@@ -108,7 +106,7 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
         num_steps=settings.chain_steps or None,
     )
     everywhere = torch.ones_like(x)
-    rivals = {"what was seen": seen} | _rivals(_plain(subject, seen, everywhere))
+    rivals = {"what was seen": seen} | _plain(subject, seen, everywhere)
     about = (
         f"of a number of each of {len(x):,} test data points with noise of deviation {settings.noise:g}, by "
         f"the mean of {settings.num_chains:,} chains"
@@ -173,12 +171,8 @@ def _inputs(subject: Subject, num: int) -> Tensor:
     return chosen.batch(slice(None), subject.device)
 
 
-def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> Plain:
+def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
     return guesses(subject.training.batch(slice(None), seen.device), seen, visible)
-
-
-def _rivals(plain: Plain) -> dict[str, Tensor]:
-    return {MEAN: plain.mean, NEAREST: plain.nearest}
 
 
 def _restored(x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list[Score]) -> Outcome:
@@ -199,7 +193,3 @@ def _restored(x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list
 
 def _numbered(name: str, made: Tensor) -> dict[str, Tensor]:
     return {f"{name} {k + 1}": each for k, each in enumerate(made.unbind(1))}
-
-
-def _outcome(rows: dict[str, Tensor], scores: list[Score]) -> Outcome:
-    return Outcome(rows, scores, rows)

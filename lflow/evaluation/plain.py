@@ -5,8 +5,6 @@ Every error of a task stands beside theirs. Knows nothing of models.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -18,21 +16,15 @@ _BLOCK = 256
 _MOST_KNOWN = 2**27  # numbers of training data that are compared with: half a gigabyte
 
 
-class Plain(NamedTuple):
-    """Two guesses at each x, (n, *shape)."""
-
-    mean: Tensor
-    nearest: Tensor
-
-
-def guesses(known: Tensor, seen: Tensor, visible: Tensor) -> Plain:
-    """From known data, (m, *shape), and what is visible (ones and zeros) of n others, (n, *shape)."""
+def guesses(known: Tensor, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
+    """Two at each of n data points, (n, *shape), by their names: from what is visible of them (ones and
+    zeros, like seen) and known data, (m, *shape)."""
     flat = known[: max(1, _MOST_KNOWN // known[0].numel())].flatten(1)
     chosen = []
     for x, shown in zip(seen.flatten(1).split(_BLOCK), visible.flatten(1).split(_BLOCK), strict=True):
         distance = shown @ flat.T.square() - 2 * (shown * x) @ flat.T
         chosen.append(distance.argmin(1))
-    return Plain(known.mean(0).expand_as(seen), known[torch.cat(chosen)])
+    return {MEAN: known.mean(0).expand_as(seen), NEAREST: known[torch.cat(chosen)]}
 
 
 def squared_error(made: Tensor, x: Tensor, where: Tensor) -> Tensor:
