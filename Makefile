@@ -18,11 +18,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 app: $(VENV)/.app
 	$(RUN) -m lflow app
 
+# Two processes, of which each takes whole files; browsers one at a time, which would wait for each other.
+FAST := $(RUN) -m pytest -m "not browser" -n 2 --dist loadfile
+
 test: lint browser
-	$(RUN) -m pytest
+	$(FAST)
+	$(RUN) -m pytest -m browser
 
 test-fast: $(VENV)/.dev
-	$(RUN) -m pytest -m "not browser"
+	$(FAST)
 
 lint: $(VENV)/.dev
 	$(RUN) -m ruff check .

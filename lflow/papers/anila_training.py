@@ -58,10 +58,10 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
 
     for seed in range(seeds):
         for method in METHODS["rings"]:
-            add("rings", method, seed, *((40, 40, 1000) if quick else (500, 50, 3000)))
+            add("rings", method, seed, *((40, 40, 1000) if quick else (1000, 50, 3000)))
     for seed in range(min(seeds, 2 if quick else 3)):
         for method in METHODS["digits"]:
-            add("digits", method, seed, *((40, 30, 500) if quick else (100, 60, 1000)))
+            add("digits", method, seed, *((40, 30, 500) if quick else (200, 60, 1000)))
     return found
 
 

@@ -24,15 +24,18 @@ _SCRIPTS = (
 )
 
 
-def _script() -> str:
-    folder = assets_dir() / "player"
-    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+_FOLDER = assets_dir() / "player"
+
+
+def text(*files: str) -> str:
+    """Files of the player's folder, one after another."""
+    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in files)
 
 
 _component = st.components.v2.component(
     "lflow_player",
-    css=(assets_dir() / "player" / "player.css").read_text(encoding="utf-8"),
-    js=_script(),
+    css=text("scrub.css", "player.css"),
+    js=text(*(f"{name}.js" for name in _SCRIPTS)),
 )
 
 

@@ -15,13 +15,14 @@ import streamlit as st
 from PIL import Image
 
 from lflow.paths import assets_dir
+from lflow.ui import player
 
 _BUDGET = 3_000_000  # bytes of all pictures together: with more, some in between are left out
 _FOLDER = assets_dir() / "train"
 
 _component = st.components.v2.component(
     "lflow_flipbook",
-    css=(_FOLDER / "flipbook.css").read_text(encoding="utf-8"),
+    css=player.text("scrub.css") + (_FOLDER / "flipbook.css").read_text(encoding="utf-8"),
     js=(_FOLDER / "flipbook.js").read_text(encoding="utf-8"),
 )
 
