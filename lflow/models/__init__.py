@@ -1,6 +1,16 @@
 """The papers' learners and their baselines, by name, one file each."""
 
-from lflow.models import coopflow, ebm, flow, latent_flow  # noqa: F401  (they register themselves)
+from lflow.models import (  # noqa: F401  (they register themselves)
+    clae,
+    coopflow,
+    ebm,
+    flow,
+    hvae,
+    lae,
+    langevin_vae,
+    latent_flow,
+    vae,
+)
 from lflow.models.base import Learner, Model, Part, Preset, TrainingStep, registry
 
 names = registry.names

@@ -15,7 +15,7 @@ from lflow.draws import Draws
 from lflow.models.base import Model
 from lflow.models.latent_priors import Prior
 from lflow.models.restoring import Restoring, Seen, adjusted_chain
-from lflow.nets import ACTIVATIONS, generator
+from lflow.nets import ACTIVATIONS, generator, start_orthogonal
 from lflow.nets.decoders import DECODERS, Decoder, make_decoder
 from lflow.short_run import frozen
 from lflow.spec import param
@@ -38,19 +38,22 @@ class LatentSettings(Model):
         "whose scale is learned",
     )
     sigma: float = param(0.3, 1e-3, 100.0, log=True, help="σ of a gaussian likelihood")
-    generator: str = param("mlp", choices=("mlp", "conv"), help="the network of g")
+    generator: str = param("mlp", choices=("mlp", "conv", "strided"), help="the network of g")
     width: int = param(
         64, 1, 2048, log=True, help="of an mlp's hidden layers; of conv an eighth of the first channels"
     )
     depth: int = param(2, 1, 16, advanced=True, help="hidden layers of an mlp")
     activation: str = param("silu", choices=tuple(ACTIVATIONS), advanced=True, help="of the networks")
+    layer_norm: bool = param(False, advanced=True, help="normalise what each activation of the mlp g sees")
+    orthogonal: bool = param(False, advanced=True, help="begin with orthogonal weights and without bias")
 
     def make_decoder(self, shape: tuple[int, ...], levels: int | None) -> Decoder:
         """p(x | z) for data of that shape. ValueError where they are not of the likelihood's kind."""
         bounded = DECODERS[self.likelihood].bounded
-        net = generator(
-            self.latent_dim, shape, self.generator, self.hidden(self.generator), self.activation, bounded
-        )
+        kind, hidden = self.generator, self.hidden(self.generator)
+        net = generator(self.latent_dim, shape, kind, hidden, self.activation, bounded, self.layer_norm)
+        if self.orthogonal:
+            start_orthogonal(net)
         return make_decoder(self.likelihood, net, shape, levels, self.sigma)
 
     def hidden(self, kind: str) -> int | list[int]:
@@ -89,6 +92,11 @@ class LatentLearner(Restoring):
     def draw_given(self, z: Tensor, draws: Draws) -> Tensor:
         """x ~ p(x | z), (n, *shape)."""
         return self.decoder.draw(z, draws)
+
+    @property
+    def gradient_evaluations(self) -> int:
+        """Gradients of log p(x, z) with respect to z that a training step takes of a data point."""
+        raise NotImplementedError
 
     def infer_by(
         self, log_likelihood: Likelihood, n: int, draws: Draws, num_steps: int | None = None

@@ -129,6 +129,10 @@ class LatentFlowLearner(LatentLearner):
     def _squared_error(self, x: Tensor, z: Tensor) -> Tensor:
         return (x - self.decoder.mean(z)).square().flatten(1).sum(1)
 
+    @property
+    def gradient_evaluations(self) -> int:
+        return self.settings.num_steps
+
     # --- inference and learning -----------------------------------------------------------------------
 
     def infer(self, x: Tensor, draws: Draws | int = 0, num_steps: int | None = None) -> Tensor:

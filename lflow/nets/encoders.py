@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lflow.nets.blocks import Shape, activation, downsampler, hidden_sizes, mlp, single_width
+from lflow.nets.blocks import (
+    Shape,
+    activation,
+    downsampler,
+    hidden_sizes,
+    mlp,
+    single_width,
+    without_layer_norm,
+)
+from lflow.nets.strided import strided_encoder
 
 
 def encoder(
@@ -16,26 +25,33 @@ def encoder(
     kind: str = "mlp",
     width: int | Sequence[int] = 64,
     activation: str = "silu",
+    layer_norm: bool = False,
 ) -> nn.Module:
     """A net (n, *shape) -> (n, out_dim).
 
     Args:
         shape: (dim,) of vectors or (c, h, w) of images.
-        kind: "mlp" takes any shape; "conv" halves an image with strides.
+        kind: "mlp" takes any shape; "conv" halves an image with strides; "strided" is
+            HVAE's (16 channels).
         width: of an mlp the width of two hidden layers, or the widths of all; of "conv" the channels after
-            the first layer, which double with each halving up to 8 times as many.
+            the first layer, which double with each halving up to 8 times as many; of "strided" those of the
+            first of three layers.
         activation: a name in `lflow.nets.ACTIVATIONS`.
+        layer_norm: before each activation, of an mlp.
 
     Raises:
-        ValueError: an unknown kind or activation, or a shape or width that the kind cannot take.
+        ValueError: an unknown kind or activation, or a shape, width or norm that the kind cannot take.
     """
     if kind == "mlp":
         sizes = [math.prod(shape), *hidden_sizes(width), out_dim]
-        return nn.Sequential(nn.Flatten(), *mlp(sizes, activation))
+        return nn.Sequential(nn.Flatten(), *mlp(sizes, activation, layer_norm))
+    without_layer_norm(layer_norm, kind)
     if kind == "conv":
         layers, features = downsampler(shape, single_width(width, kind), activation)
         return nn.Sequential(*layers, nn.Linear(features, out_dim))
-    raise ValueError(f"kind of an encoder must be mlp or conv, got {kind!r}")
+    if kind == "strided":
+        return strided_encoder(shape, out_dim, single_width(width, kind), activation)
+    raise ValueError(f"kind of an encoder must be mlp, conv or strided, got {kind!r}")
 
 
 class Classifier(nn.Module):

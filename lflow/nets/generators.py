@@ -8,7 +8,17 @@ from itertools import pairwise
 
 from torch import nn
 
-from lflow.nets.blocks import Shape, activation, halvings, hidden_sizes, image_shape, mlp, single_width
+from lflow.nets.blocks import (
+    Shape,
+    activation,
+    halvings,
+    hidden_sizes,
+    image_shape,
+    mlp,
+    single_width,
+    without_layer_norm,
+)
+from lflow.nets.strided import strided_generator
 
 
 def generator(
@@ -18,28 +28,36 @@ def generator(
     width: int | Sequence[int] = 64,
     activation: str = "silu",
     bounded: bool = True,
+    layer_norm: bool = False,
 ) -> nn.Module:
     """A net for g(z), (n, latent_dim) -> (n, *shape).
 
     Args:
         shape: (c, h, w) of images, or (dim,) of vectors, which have no bounds.
-        kind: "mlp"; or "conv", transposed convolutions that double an image from 4 to 7 pixels a side to its
-            size. With "leaky_relu_0.2" that is LFLOW's generator for SVHN (32 × 32) and CelebA (64 × 64).
+        kind: "mlp"; "conv", transposed convolutions that double an image from 4 to 7 pixels a side to its
+            size: with "leaky_relu_0.2" LFLOW's generator for SVHN (32 × 32) and CelebA (64 × 64); or
+            "strided", HVAE's (width 16).
         width: of an mlp the width of two hidden layers, or the widths of all; of "conv" an eighth of the
-            first layer's channels, which halve with each doubling.
+            first layer's channels, which halve with each doubling; of "strided" the last layer's channels.
         activation: a name in `lflow.nets.ACTIVATIONS`.
         bounded: whether images end in a tanh: not where the output is log odds.
+        layer_norm: before each activation, of an mlp.
 
     Raises:
-        ValueError: an unknown kind or activation, or a shape or width that the kind cannot take.
+        ValueError: an unknown kind or activation, or a shape, width or norm that the kind cannot take.
     """
     ending = [nn.Tanh()] if bounded and len(shape) > 1 else []
     if kind == "mlp":
-        layers = mlp([latent_dim, *hidden_sizes(width), math.prod(shape)], activation)
+        layers = mlp([latent_dim, *hidden_sizes(width), math.prod(shape)], activation, layer_norm)
         return nn.Sequential(*layers, nn.Unflatten(1, shape), *ending)
+    without_layer_norm(layer_norm, kind)
     if kind == "conv":
         return nn.Sequential(*_upsampling(latent_dim, shape, single_width(width, kind), activation), *ending)
-    raise ValueError(f"kind of a generator must be mlp or conv, got {kind!r}")
+    if kind == "strided":
+        return nn.Sequential(
+            *strided_generator(latent_dim, shape, single_width(width, kind), activation), *ending
+        )
+    raise ValueError(f"kind of a generator must be mlp, conv or strided, got {kind!r}")
 
 
 def _upsampling(latent_dim: int, shape: Shape, width: int, act: str) -> list[nn.Module]:

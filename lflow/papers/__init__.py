@@ -11,4 +11,6 @@ PAPERS = {
     "anila-train": "lflow.papers.anila_training",
     "coopflow": "lflow.papers.coopflow",
     "latent-flow": "lflow.papers.latent_flow",
+    "langevin-vae": "lflow.papers.langevin_vae",
+    "lae": "lflow.papers.lae",
 }

@@ -14,7 +14,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -236,6 +236,18 @@ def short(estimate: Mapping[str, Any], digits: int = 4) -> str:
     if estimate["mean"] is None:
         return "lost"
     return f"{estimate['mean']:.{digits}f} ± {estimate['error']:.{digits}f}"
+
+
+def level(values: Iterable[float | None]) -> dict[str, Any]:
+    """The mean and its standard error over seeds; of a single run its value, without an error."""
+    found = list(values)
+    return mean_and_error(found) if len(found) > 1 else {"mean": found[0], "error": None}
+
+
+def tell(estimate: Mapping[str, Any], digits: int = 4, scale: float = 1.0) -> str:
+    """What `level` gave, for a sentence and `scale` times as large: of a single run without an error."""
+    scaled = {k: None if estimate[k] is None else scale * estimate[k] for k in ("mean", "error")}
+    return number(scaled["mean"], digits) if scaled["error"] is None else short(scaled, digits)
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lflow.papers.experiment import Findings, Record, is_lower, mean_and_error, number, paired, select, short
+from lflow.papers.experiment import Findings, Record, is_lower, level, paired, select, short, tell
 
 PRIORS = ("gaussian", "flow", "ebm")
 PLAIN = ("pca", "knn")
@@ -72,12 +72,6 @@ def _by_seed(runs: Iterable[Record], names: Sequence[str]) -> dict[str, dict[int
     return {name: {each.config["seed"]: each.found[name] for each in runs} for name in names}
 
 
-def level(values: Iterable[float | None]) -> dict[str, Any]:
-    """The mean and its standard error over seeds; of a single run its value, without an error."""
-    found = list(values)
-    return mean_and_error(found) if len(found) > 1 else {"mean": found[0], "error": None}
-
-
 def _plane(records: Sequence[Record]) -> Findings | None:
     """The points of a flow over a plane: inferred, drawn from it, and the digits they are."""
     runs = select(records, part="compare", method="flow", latent_dim=2, seed=0)
@@ -85,13 +79,8 @@ def _plane(records: Sequence[Record]) -> Findings | None:
     return points
 
 
-def _tell(estimate: Findings, digits: int, scale: float = 1.0) -> str:
-    scaled = {k: None if estimate[k] is None else scale * estimate[k] for k in ("mean", "error")}
-    return number(scaled["mean"], digits) if scaled["error"] is None else short(scaled, digits)
-
-
 def _each(rows: Sequence[Findings], name: str, digits: int, scale: float = 1.0) -> str:
-    return ", ".join(f"{NAMES[row['method']]} {_tell(row[name], digits, scale)}" for row in rows)
+    return ", ".join(f"{NAMES[row['method']]} {tell(row[name], digits, scale)}" for row in rows)
 
 
 def _say_compared(table: Findings) -> list[str]:
@@ -200,7 +189,7 @@ def _difference(values: Mapping[int, float], others: Mapping[int, float]) -> Fin
 def _say_ranked(table: Findings) -> list[str]:
     rows, rates = table["rows"], table["base_rates"]
     one = " (one seed)" if table["data"] == "mnist" else ""
-    told = "; ".join(f"{title(row)} {_tell(row, 3)}" for row in sorted(rows, key=lambda row: -row["mean"]))
+    told = "; ".join(f"{title(row)} {tell(row, 3)}" for row in sorted(rows, key=lambda row: -row["mean"]))
     said = [
         f"{'MNIST' if table['data'] == 'mnist' else 'Digits'}{one}, a digit left out of training (each of "
         f"{', '.join(rates)} in turn), area under precision and recall, base rate "

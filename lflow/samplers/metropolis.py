@@ -19,6 +19,7 @@ from lflow.samplers.base import (
     squared_norm,
     where_accepted,
 )
+from lflow.samplers.underdamped import leap
 from lflow.spec import param
 
 
@@ -163,10 +164,9 @@ class HMC(Sampler):
         p = sqrt(temperature) * noise.primary
         x, energy_x, grad = state.x, state.energy, state.grad
         kinetic = squared_norm(p) / 2
-        for leap in range(self.num_leapfrog):
-            p = p - (h / 2) * grad
-            x = x + h * p
-            last = leap == self.num_leapfrog - 1
+        for taken in range(self.num_leapfrog):
+            x, p = leap(x, p, grad, h)
+            last = taken == self.num_leapfrog - 1
             energy_x, grad = energy.value_and_grad(x) if last else (energy_x, energy.grad(x))
             p = p - (h / 2) * grad
         log_ratio = state.energy + kinetic - energy_x - squared_norm(p) / 2

@@ -6,6 +6,7 @@ dx = p dt, dp = -∇U(x) dt - γ p dt + √(2γT) dW, split in four ways.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +30,39 @@ class UnderdampedState(NamedTuple):
 def exp(value: Any) -> Any:
     """Exponential of a number or a tensor."""
     return torch.exp(value) if isinstance(value, Tensor) else math.exp(value)
+
+
+def leap(x: Tensor, p: Tensor, grad: Tensor, h: Any) -> tuple[Tensor, Tensor]:
+    """Half a kick and a drift, a leapfrog step but for its last half kick: p - (h/2)∇U(x), then x + h p."""
+    p = p - (h / 2) * grad
+    return x + h * p, p
+
+
+def leapfrog(
+    x: Tensor, p: Tensor, grad: Tensor, h: Any, gradient: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A leapfrog step from (x, p) with ∇U(x): (x', p', ∇U(x')), so that K steps take K + 1 gradients."""
+    x, p = leap(x, p, grad, h)
+    grad = gradient(x)
+    return x, p - (h / 2) * grad, grad
+
+
+def refreshed(p: Tensor, kept: Any, spread: Any, xi: Tensor) -> Tensor:
+    """Friction and noise: kept p + spread ξ. With spread² = T(1 - kept²) it is reversible under N(0, T)."""
+    refreshment: Tensor = kept * p + spread * xi
+    return refreshment
+
+
+def quasi_symplectic(
+    x: Tensor, p: Tensor, gradient: Callable[[Tensor], Tensor], h: Any, friction: Any, push: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A quasi-symplectic step from (x, p), whose noise is `push`: (x', p', the gradient in its middle)."""
+    kept = exp(-friction * h / 2)
+    p = kept * p
+    x = x + (h / 2) * p
+    grad = gradient(x)
+    p = p - h * grad + push
+    return x + (h / 2) * p, kept * p, grad
 
 
 @registry.register("baoab")
@@ -65,7 +99,7 @@ class BAOAB(Sampler):
         kept = exp(-self.friction * h)
         p = state.momentum - (h / 2) * state.grad
         x = state.x + (h / 2) * p
-        p = kept * p + sqrt(temperature * (1 - kept * kept)) * noise.primary
+        p = refreshed(p, kept, sqrt(temperature * (1 - kept * kept)), noise.primary)
         x = x + (h / 2) * p
         grad = energy.grad(x)
         p = p - (h / 2) * grad
@@ -111,12 +145,9 @@ class OBABO(Sampler):
     ) -> tuple[UnderdampedState, Info]:
         kept = exp(-self.friction * h / 2)
         spread = sqrt(temperature * (1 - kept * kept))
-        p = kept * state.momentum + spread * noise.primary
-        p = p - (h / 2) * state.grad
-        x = state.x + h * p
-        grad = energy.grad(x)
-        p = p - (h / 2) * grad
-        p = kept * p + spread * noise.extra[0]
+        p = refreshed(state.momentum, kept, spread, noise.primary)
+        x, p, grad = leapfrog(state.x, p, state.grad, h, energy.grad)
+        p = refreshed(p, kept, spread, noise.extra[0])
         return UnderdampedState(x, p, grad), Info(gradient_evaluations=1, grad=grad)
 
     def stability_edge(self, curvature: float) -> float:
@@ -213,13 +244,9 @@ class QuasiSymplectic(Sampler):
     def step(
         self, state: UnderdampedState, energy: Energy, h: Any, temperature: Any, noise: StepNoise
     ) -> tuple[UnderdampedState, Info]:
-        kept = exp(-self.friction * h / 2)
-        p = kept * state.momentum
-        x = state.x + (h / 2) * p
-        grad = energy.grad(x)
-        p = p - h * grad + sqrt(2 * self.friction * temperature * h) * noise.primary
-        x = x + (h / 2) * p
-        return UnderdampedState(x, kept * p, grad), Info(gradient_evaluations=1, grad=grad)
+        push = sqrt(2 * self.friction * temperature * h) * noise.primary
+        x, p, grad = quasi_symplectic(state.x, state.momentum, energy.grad, h, self.friction, push)
+        return UnderdampedState(x, p, grad), Info(gradient_evaluations=1, grad=grad)
 
     def stability_edge(self, curvature: float) -> float:
         return 2 / curvature**0.5

@@ -1,0 +1,136 @@
+"""The Langevin VAE: steps with friction, and with or without noise, between the encoder's z and the bound.
+
+Knows nothing of how a run is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lflow.draws import Draws
+from lflow.models.base import registry
+from lflow.models.variational import LARGEST_STEP, ChainSettings, VariationalLearner
+from lflow.models.variational_presets import small_presets
+from lflow.nets.bounded import Bounded
+from lflow.nets.flows.flow import standard_normal
+from lflow.samplers.underdamped import leapfrog, quasi_symplectic, refreshed
+from lflow.spec import param
+
+LARGEST_FRICTION = 10.0
+
+
+@registry.register("langevin_vae")
+@dataclass(frozen=True)
+class LangevinVAE(ChainSettings):
+    """Langevin VAE: from z_0 ~ q(z|x) and p_0 ~ N(0, I), K steps on U(z) = -log p(x, z), and the bound
+
+    L = log p(x, z_K) + log N(p_K; 0, I) - log q(z_0|x) - log N(p_0; 0, I) + R
+
+    deterministic, noisy: the quasi-symplectic step of `lflow.samplers`, one gradient each, with friction ν
+        and the noise σ√ε ξ, σ = 0 or σ² = 2ν, the one strength that has p(z|x) as its stationary law. Given
+        ξ a step is a map whose log-determinant is -νdε, d the numbers in z: R = -K νdε (with one ε a
+        coordinate, -Kν Σ ε_i). Without the d it is no bound. Friction is paid for and the noise is never
+        credited, so that with noise the bound is looser the longer the chain.
+    reverse_kernel: corrected. Its steps are an exact refreshment p̃ = a p + √(1 - a²) ξ, a = e^{-νε}, and a
+        leapfrog step; R = Σ log N(p; a p̃, 1 - a²) - log N(p̃; a p, 1 - a²) = Σ log N(p) - log N(p̃), what the
+        noise brings by the kernel that leads back, and no determinant. The quasi-symplectic step has no such
+        kernel. (Uncorrected Hamiltonian annealing without bridges: Geffner & Domke 2021, arXiv 2107.04150)
+
+    All are log p(x) at most on average. (Wang & Delingette 2020, arXiv 2009.01675)
+    """
+
+    title = "Langevin VAE"
+    formula = (
+        r"\mathcal{L} = \log p(x, z_K) + \log \mathcal{N}(p_K) - \log q(z_0 \mid x) - \log \mathcal{N}(p_0)"
+        r" - K\,\nu\,d\,\varepsilon"
+    )
+    reference = "Wang & Delingette 2020, arXiv 2009.01675"
+    presets = small_presets(
+        "A Langevin VAE",
+        {
+            "digits_noisy": ("digits", {"mode": "noisy"}),
+            "digits_reverse_kernel": ("digits", {"mode": "reverse_kernel"}),
+        },
+    )
+
+    mode: str = param(
+        "deterministic",
+        choices=("deterministic", "noisy", "reverse_kernel"),
+        help="deterministic: friction without noise; noisy: with noise that the bound does not credit; "
+        "reverse_kernel: corrected, with noise that it does",
+    )
+    friction: float = param(
+        0.1, 0.0, LARGEST_FRICTION, shown=(0.0, 2.0), help="ν; of a learned one the start"
+    )
+    learn_friction: bool = param(True, help="learn ν, between 0 and 10")
+
+    def build(self, shape: tuple[int, ...], levels: int | None = None) -> LangevinVAELearner:
+        if not self.friction and self.mode != "deterministic":
+            raise ValueError("without friction there is no noise: friction 0 is for the mode deterministic")
+        return LangevinVAELearner(self, shape, levels)
+
+
+class End(NamedTuple):
+    """Where a chain ends, (n, latent_dim), and R, which broadcasts over (n,)."""
+
+    z: Tensor
+    p: Tensor
+    log_ratio: Tensor
+
+
+class LangevinVAELearner(VariationalLearner):
+    """An encoder, a decoder and the steps between them."""
+
+    settings: LangevinVAE
+
+    def __init__(self, settings: LangevinVAE, shape: tuple[int, ...], levels: int | None) -> None:
+        super().__init__(settings, shape, levels)
+        size, dim = settings.step_size, settings.latent_dim
+        self.step_sizes = Bounded(size, LARGEST_STEP, (dim,), settings.learn_step_size)
+        self.friction = Bounded(settings.friction, LARGEST_FRICTION, (), settings.learn_friction)
+
+    @property
+    def gradient_evaluations(self) -> int:
+        return self.settings.num_steps + (self.settings.mode == "reverse_kernel")
+
+    def chain(self, x: Tensor, z: Tensor, p: Tensor, draws: Draws) -> End:
+        """K steps from z_0 and p_0, (n, latent_dim) each."""
+        steps = self._with_refreshment if self.settings.mode == "reverse_kernel" else self._quasi_symplectic
+        return steps(x, z, p, draws)
+
+    def _quasi_symplectic(self, x: Tensor, z: Tensor, p: Tensor, draws: Draws) -> End:
+        gradient, h, friction = self.energy_gradient(x), self.step_sizes().to(z), self.friction().to(z)
+        noisy, count = self.settings.mode == "noisy", self.settings.num_steps
+        for _ in range(count):
+            push = (2 * friction * h).sqrt() * draws.normal(z.shape).to(z) if noisy else 0.0
+            z, p, _ = quasi_symplectic(z, p, gradient, h, friction, push)
+        return End(z, p, -count * friction * h.sum())
+
+    def _with_refreshment(self, x: Tensor, z: Tensor, p: Tensor, draws: Draws) -> End:
+        gradient, h = self.energy_gradient(x), self.step_sizes().to(z)
+        kept = (-self.friction().to(z) * h).exp()
+        spread, log_ratio, grad = (1 - kept * kept).sqrt(), z.new_zeros(len(z)), gradient(z)
+        for _ in range(self.settings.num_steps):
+            before, p = p, refreshed(p, kept, spread, draws.normal(z.shape).to(z))
+            log_ratio = log_ratio + standard_normal(before) - standard_normal(p)
+            z, p, grad = leapfrog(z, p, grad, h, gradient)
+        return End(z, p, log_ratio)
+
+    @torch.no_grad()
+    def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
+        """z_K, (n, latent_dim), without a gradient; `draws` may be a seed."""
+        given = self.fresh_draws(draws) if isinstance(draws, int) else draws
+        z = self.posterior(x).draw(given)
+        return self.chain(x, z, given.normal(z.shape).to(z), given).z
+
+    def elbo(self, x: Tensor, draws: Draws) -> Tensor:
+        q = self.posterior(x)
+        z = q.draw(draws)
+        p = draws.normal(z.shape).to(z)
+        end = self.chain(x, z, p, draws)
+        before = q.log_prob(z) + standard_normal(p)
+        return self.log_joint(x, end.z) + standard_normal(end.p) - before + end.log_ratio

@@ -1,0 +1,141 @@
+"""The figure of `langevin_vae`: gaps to a known log p(x), energies, likelihoods of digits, and costs.
+
+Knows the findings of that module and nothing of how they were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lflow.papers import figure
+from lflow.papers.experiment import Findings
+from lflow.papers.langevin_vae_gaussian import HALVED
+from lflow.papers.langevin_vae_sentences import NAMES
+
+SHADES = {
+    "vae": figure.QUIET,
+    "iwae": figure.INK,
+    "hvae": figure.COLOURS["overdamped"],
+    "deterministic": figure.COLOURS["underdamped"],
+    "noisy": figure.COLOURS["anisotropic"],
+    "reverse_kernel": figure.COLOURS["accept"],
+}
+DASHED = (0, (4, 1.5))
+SHORT = {
+    "vae": "VAE",
+    "hvae": "HVAE",
+    "hvae_tempered": "HVAE, T₀ = 2",
+    "deterministic_0.1": "σ = 0, ν = 0.1",
+    "deterministic_0.5": "σ = 0, ν = 0.5",
+    "noisy_0.1": "noise, ν = 0.1",
+    "noisy_0.5": "noise, ν = 0.5",
+    "reverse_kernel_0.5": "reverse kernel",
+}
+LOWEST = -14.0  # of a gap that is drawn
+
+
+def draw(findings: Findings) -> Any:
+    """Above the Gaussian, below it digits and costs."""
+    drawn = figure.new(11.6, 6.6)
+    above, below = drawn.add_gridspec(2, 1, height_ratios=(1, 1.05))
+    panels = above.subgridspec(1, 3, width_ratios=(1, 1, 0.8)).subplots()
+    panels[0].set_title("a  Gaussian, q exact")
+    _gaps(panels[0], [row for row in findings["bounds"] if row["start"] == "exact"], "num_steps")
+    panels[0].set(xlabel="K, steps (log)")
+    panels[1].set_title("b  Gaussian, q shifted and wide")
+    _gaps(panels[1], [row for row in findings["bounds"] if row["start"] == "wide"], "gradients")
+    panels[1].set(xlabel="gradients of log p(x, z) (log)")
+    _energies(panels[2], findings["correct"])
+    panels = below.subgridspec(1, 3, width_ratios=(1, 1, 0.8)).subplots()
+    _tuned(panels[0], findings["tuned"])
+    _likelihoods(panels[1], findings["compare"][0])
+    _costs(panels[2], findings["compare"][0])
+    return drawn
+
+
+def _kind(method: str) -> str:
+    """The method whose colour it has."""
+    return next(kind for kind in reversed(SHADES) if method.startswith(kind))
+
+
+def _style(method: str) -> Any:
+    return DASHED if method in ("hvae_tempered", "hvae_fixed") or method.endswith("0.1") else "-"
+
+
+def _gaps(axes: Any, rows: Sequence[Findings], over: str) -> None:
+    """Over K or over gradients; the VAE, which has neither, as a line across."""
+    ends = []
+    ticks = next(row["num_steps"] for row in rows if row["method"] == "hvae")
+    for row in [row for row in rows if row["method"] != "vae"]:
+        shade = SHADES[_kind(row["method"])]
+        drawn = [(x, gap) for x, gap in zip(row[over], row["gap"], strict=True) if gap > LOWEST]
+        xs, ys = zip(*drawn, strict=True)
+        axes.plot(xs, ys, marker="o", color=shade, linestyle=_style(row["method"]))
+        ends.append((xs[-1], ys[-1], SHORT[row["method"]], shade))
+    axes.axhline(0, color=figure.INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=1)
+    without = next(row["gap"][0] for row in rows if row["method"] == "vae")
+    axes.axhline(without, color=SHADES["vae"], zorder=1)
+    figure.log_axis(axes.xaxis, ticks)
+    axes.set(ylabel="bound - log p(x), nats", ylim=(LOWEST, 1.6))
+    ends.append((axes.get_xlim()[1], without, "VAE", SHADES["vae"]))
+    figure.label_ends(axes, ends, gap=0.068)
+
+
+def _energies(axes: Any, found: Findings) -> None:
+    axes.set_title("c  Error of the energy, σ = 0")
+    ends = []
+    shades = (figure.COLOURS["underdamped"], figure.INK, figure.QUIET)
+    for (friction, errors), shade in zip(found["energies"].items(), shades, strict=True):
+        axes.plot(HALVED, errors, marker="o", color=shade)
+        ends.append((HALVED[-1], errors[-1], f"ν = {float(friction):g}", shade))
+    square = [found["energies"]["0.0"][-1] * (h / HALVED[-1]) ** 2 for h in HALVED]
+    axes.plot(HALVED, square, color=figure.INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=3)
+    axes.set(yscale="log", xlabel="ε (log; the dashed line is ε²)", ylabel="mean |H - H₀|")
+    figure.log_axis(axes.xaxis, HALVED)
+    axes.invert_xaxis()
+    figure.label_ends(axes, ends, gap=0.1)
+
+
+def _tuned(axes: Any, rows: Sequence[Findings]) -> None:
+    axes.set_title("d  Gaussian, q wide: steps learned, K = 5")
+    order = sorted(rows, key=lambda row: row["gap"][row["num_steps"].index(5)])
+    for place, row in enumerate(order):
+        at = row["num_steps"].index(5)
+        axes.barh(place, row["gap"][at], 0.62, color=SHADES[_kind(row["method"])], alpha=0.75)
+        axes.errorbar(row["gap"][at], place, xerr=row["error"][at], color=figure.INK, elinewidth=0.9)
+    axes.set_yticks(range(len(order)), [NAMES[row["method"]] for row in order])
+    axes.set(xlabel="bound - log p(x), nats", ylim=(-0.6, len(order) - 0.4))
+
+
+def _likelihoods(axes: Any, table: Findings) -> None:
+    axes.set_title("e  Digits: log p(x)")
+    methods = list(dict.fromkeys(row["method"] for row in table["rows"]))
+    for row in table["rows"]:
+        counts = table["counts"]
+        shift = 0.0 if row["num_steps"] == 0 else counts.index(row["num_steps"]) - (len(counts) - 1) / 2
+        level = row["log_likelihood"]
+        axes.errorbar(
+            level["mean"],
+            methods.index(row["method"]) + 0.22 * shift,
+            xerr=level["error"] or 0.0,
+            marker="o",
+            linestyle="",
+            color=SHADES[_kind(row["method"])],
+        )
+    axes.set_yticks(range(len(methods)), [NAMES[method] for method in methods])
+    steps = ", ".join(f"{count}" for count in table["counts"])
+    axes.set(ylim=(len(methods) - 0.5, -0.5), xlabel=f"nats, mean ± standard error; from above K = {steps}")
+
+
+def _costs(axes: Any, table: Findings) -> None:
+    axes.set_title("f  Digits: a step of training")
+    for row in table["rows"]:
+        gradients, seconds = row["gradients"]["mean"], row["seconds"]["mean"]
+        axes.plot(gradients, 1000 * seconds, marker="o", color=SHADES[_kind(row["method"])])
+    ends = []
+    for method in ("vae", "iwae", "hvae", "deterministic", "noisy", "reverse_kernel"):
+        row = [row for row in table["rows"] if row["method"] == method][-1]
+        ends.append((row["gradients"]["mean"], 1000 * row["seconds"]["mean"], NAMES[method], SHADES[method]))
+    axes.set(xlabel="gradients of log p(x, z) a data point", ylabel="ms for a batch of 100", ylim=(0, None))
+    figure.label_ends(axes, ends, gap=0.085)
