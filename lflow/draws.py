@@ -7,6 +7,7 @@ module knows nothing of models, and of samplers only what noise they ask for.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,6 +61,12 @@ class Draws:
     def step_noise(self, x: Tensor, extra: Sequence[Draw]) -> StepNoise:
         """The numbers of one sampler step for chains like x."""
         return StepNoise(self.normal(x.shape), tuple(self._one(x, ask) for ask in extra))
+
+    def whole(self) -> Draws:
+        """The same stream, unshared: every process gets the same numbers, of the shape that is asked for."""
+        found = copy.copy(self)
+        found.rank, found.world_size = 0, 1
+        return found
 
     def gather(self, x: Tensor) -> Tensor:
         """The rows of all processes, in the order of the global batch; no gradient passes."""

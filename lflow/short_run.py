@@ -26,11 +26,13 @@ class ShortRun(NamedTuple):
     x: (n, *shape) the last positions.
     acceptance: mean over chains and steps, 0-dimensional; None without an accept step.
     gradient_evaluations: gradients a chain.
+    starts: (num_steps, n, *shape) the positions where each step began; None where they are not kept.
     """
 
     x: Tensor
     acceptance: Tensor | None
     gradient_evaluations: int
+    starts: Tensor | None = None
 
 
 def short_run(
@@ -41,12 +43,14 @@ def short_run(
     num_steps: int,
     draws: Draws,
     temperature: float = 1.0,
+    keep: bool = False,
 ) -> ShortRun:
     """Take `num_steps` steps from x, (n, *shape), on U: (n, *shape) -> (n,).
 
     The result carries no gradient, and the chains ask for none with respect to parameters, unless x requires
     one: then everything stays differentiable, through every step. States keep their own precision whatever
-    autocast does to the energy. ValueError if the rule would falsify the sampler.
+    autocast does to the energy. keep: whether to keep where each step began. ValueError if the rule would
+    falsify the sampler.
 
     Example:
         >>> ula, rule = samplers.get("ula"), steps.get("constant", step_size=0.01)
@@ -59,13 +63,17 @@ def short_run(
         extra = sampler.extra(potential)
         state: Any = sampler.init(x, potential, draws.step_noise(x, extra), temperature)
         rule_state, accepted, taken = rule.init(x), [], sampler.start_gradients
+        starts = []
         for t in torch.arange(num_steps, dtype=x.dtype, device=x.device):
+            if keep:
+                starts.append(state.x)
             h = rule.step_size_at(rule_state, t, getattr(state, "grad", None))
             state, info = sampler.step(state, potential, h, temperature, draws.step_noise(x, extra))
             rule_state, taken = rule.update(rule_state, info), taken + info.gradient_evaluations
             if info.acceptance is not None:
                 accepted.append(info.acceptance.mean())
-    return ShortRun(state.x, torch.stack(accepted).mean() if accepted else None, taken)
+    acceptance = torch.stack(accepted).mean() if accepted else None
+    return ShortRun(state.x, acceptance, taken, torch.stack(starts) if starts else None)
 
 
 def _whole(energy: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

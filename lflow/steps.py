@@ -47,7 +47,7 @@ registry: Registry[StepRule] = Registry("step rule", "steps")
 
 
 def _step_size(default: float = 0.01) -> Any:
-    return param(default, 1e-6, 100.0, log=True, shown=(1e-3, 3.0), help="h, the size of a step")
+    return param(default, 1e-12, 100.0, log=True, shown=(1e-3, 3.0), help="h, the size of a step")
 
 
 @registry.register("constant")

@@ -144,7 +144,7 @@ def test_an_address_that_sets_nothing_is_the_page_as_it_comes() -> None:
         ([LINK, "--out", "a.gif", "--width", "9999"], "width must be between 0 and 4,096"),
         ([LINK, "--out", "a.gif", "--width", "100"], "needs a width of 240 pixels or more"),
         ([LINK], "--out"),
-        (["lab_h=-1", "--out", "a.csv"], "h must be between 1e-06 and 100, got -1"),
+        (["lab_h=-1", "--out", "a.csv"], "h must be between 1e-12 and 100, got -1"),
         (["lab_sampler=nope", "--out", "a.csv"], "sampler must be one of"),
         (["?lab_bogus=1", "--out", "a.csv"], "a link cannot set 'bogus' here"),
         (["http://127.0.0.1:8501/papers", "--out", "a.csv"], "this is not a link to a picture"),

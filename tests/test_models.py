@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,23 +139,47 @@ def test_validation_names_its_best(name: str, preset: str) -> None:
     assert all(value.shape == () and bool(value.isfinite()) for value in found.values())
 
 
+class Exchange:
+    """What processes, here threads, tell each other: `gather` waits for all of them, as among processes."""
+
+    def __init__(self, world_size: int) -> None:
+        self.barrier = threading.Barrier(world_size, timeout=120)
+        self.held: dict[int, Tensor] = {}
+
+    def gather(self, draws: Draws, x: Tensor) -> Tensor:
+        """The rows of all, in the order of the global batch."""
+        self.held[draws.rank] = x.detach()
+        self.barrier.wait()
+        rows = torch.cat([self.held[rank] for rank in range(draws.world_size)])
+        self.barrier.wait()  # nobody writes the next ones before all have read these
+        return rows
+
+
 @pytest.mark.parametrize(("name", "preset"), runnable())
 def test_two_shares_are_the_batch(name: str, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean of the gradients of two processes, each with its share, is that of one with all."""
+    """The mean of the gradients of two processes, each with its share, is that of one with all; and what a
+    step itself has moved is the same on both as on one."""
 
-    def gradients(rank: int, world_size: int) -> dict[str, Tensor]:
-        learner, x = prepared(name, preset)
+    def step(rank: int, world_size: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        learner, x = learners.pop()
         each = len(x) // world_size
         draws = Draws(5, 3, rank=rank, world_size=world_size)
-        found = learner.training_step(x[rank * each : (rank + 1) * each], draws)
+        try:
+            found = learner.training_step(x[rank * each : (rank + 1) * each], draws)
+        except BaseException:
+            exchange.barrier.abort()
+            raise
         torch.stack([*found.losses.values()]).sum().backward()
-        return {key: p.grad for key, p in learner.named_parameters() if p.grad is not None}
+        gradients = {key: p.grad for key, p in learner.named_parameters() if p.grad is not None}
+        return gradients, dict(learner.named_buffers())
 
-    # What other processes hold is not needed for the gradient, which is taken before.
-    monkeypatch.setattr(
-        Draws, "gather", lambda self, x: x.detach().repeat(self.world_size, *[1] * (x.ndim - 1))
-    )
-    alone, first, second = gradients(0, 1), gradients(0, 2), gradients(1, 2)
+    learners = [prepared(name, preset) for _ in range(3)]
+    exchange = Exchange(2)
+    alone, moved = step(0, 1)
+    monkeypatch.setattr(Draws, "gather", lambda draws, x: exchange.gather(draws, x))
+    with ThreadPoolExecutor(2) as processes:
+        futures = [processes.submit(step, rank, 2) for rank in (0, 1)]
+        (first, held), (second, other) = (future.result() for future in futures)
     assert alone.keys() == first.keys() == second.keys()
     for key, whole in alone.items():
         mean = (first[key] + second[key]) / 2
@@ -161,3 +187,6 @@ def test_two_shares_are_the_batch(name: str, preset: str, monkeypatch: pytest.Mo
         torch.testing.assert_close(
             mean, whole, rtol=1e-2, atol=1e-3 * float(whole.abs().max()) + 1e-7, msg=key
         )
+    for key, whole in moved.items():
+        torch.testing.assert_close(held[key], other[key], rtol=0, atol=0, msg=key)
+        torch.testing.assert_close(held[key], whole, rtol=1e-2, atol=1e-3, msg=key)

@@ -47,6 +47,10 @@ def test_a_short_run_is_a_run(sampler: str) -> None:
     theirs = lflow.simulate(target, sampler, step_size=0.1, num_steps=5, init=start, noise=noise)
     torch.testing.assert_close(ours.x, theirs.positions[-1])
     assert ours.gradient_evaluations == theirs.gradient_evaluations[-1]
+    assert ours.starts is None
+    kept = short_run(target, start, samplers.get(sampler), rule(), 5, Kept(1), keep=True)
+    assert kept.starts is not None
+    torch.testing.assert_close(kept.starts, theirs.positions[:-1])
 
 
 @pytest.mark.parametrize("sampler", samplers.names())

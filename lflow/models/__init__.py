@@ -1,10 +1,12 @@
 """The papers' learners and their baselines, by name, one file each."""
 
 from lflow.models import (  # noqa: F401  (they register themselves)
+    clae,
     coopflow,
     ebm,
     flow,
     hvae,
+    lae,
     langevin_vae,
     latent_flow,
     vae,

@@ -92,19 +92,14 @@ class PriorChain:
     num_steps: int
 
 
-class EnergyPrior(Prior):
-    """p(z) = N(z; 0, I) e^{-E(z)} / Z: the latent EBM, LEBM (Pang et al. 2020, arXiv 2006.08205).
-
-    Learns by mean E(z) over inferred z less mean E(z⁻) over ends z⁻ of its own chains, each from N(0, I)
-    anew. Z is not known, and the chains are short: 60 steps of the authors' s = 0.4, that is h = s²/2 = 0.08.
-    """
+class TiltedPrior(Prior):
+    """p(z) = N(z; 0, I) e^{-E(z)} / Z, whose Z is not known. How it is drawn from is a subclass's own."""
 
     normalised = False
 
-    def __init__(self, dim: int, width: int, chain: PriorChain) -> None:
+    def __init__(self, dim: int, width: int) -> None:
         super().__init__(dim)
         self.energy = energy_net((dim,), width=(width, width), activation="gelu")
-        self.chain = chain
 
     def tilt(self, z: Tensor) -> Tensor:
         tilt: Tensor = -self.energy(z)
@@ -112,6 +107,18 @@ class EnergyPrior(Prior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         return self.log_base(z) + self.tilt(z)
+
+
+class EnergyPrior(TiltedPrior):
+    """The latent EBM, LEBM (Pang et al. 2020, arXiv 2006.08205).
+
+    Learns by mean E(z) over inferred z less mean E(z⁻) over ends z⁻ of its own chains, each from N(0, I)
+    anew. The chains are short: 60 steps of the authors' s = 0.4, that is h = s²/2 = 0.08.
+    """
+
+    def __init__(self, dim: int, width: int, chain: PriorChain) -> None:
+        super().__init__(dim, width)
+        self.chain = chain
 
     def sample(self, n: int, draws: Draws) -> Tensor:
         ula, rule = samplers.get("ula"), steps.get("constant", step_size=self.chain.step_size)

@@ -1,7 +1,7 @@
 """The nets that models are made of: energies, generators, encoders, classifiers, and normalizing flows."""
 
 from lflow.nets import flows
-from lflow.nets.blocks import ACTIVATIONS
+from lflow.nets.blocks import ACTIVATIONS, activated, start_orthogonal
 from lflow.nets.encoders import Classifier, classifier, encoder
 from lflow.nets.energies import EnergyNet, energy_net
 from lflow.nets.generators import generator
@@ -10,9 +10,11 @@ __all__ = [
     "ACTIVATIONS",
     "Classifier",
     "EnergyNet",
+    "activated",
     "classifier",
     "encoder",
     "energy_net",
     "flows",
     "generator",
+    "start_orthogonal",
 ]

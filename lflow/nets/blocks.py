@@ -34,12 +34,29 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def mlp(sizes: Sequence[int], act: str) -> list[nn.Module]:
-    """Linear layers of the sizes, in and out among them, with activations between: none after the last."""
+def mlp(sizes: Sequence[int], act: str, layer_norm: bool = False) -> list[nn.Module]:
+    """Linear layers of the sizes, in and out among them, with activations between: none after the last.
+
+    layer_norm: normalise what each activation sees.
+    """
     layers: list[nn.Module] = []
-    for fan_in, fan_out in pairwise(sizes):
-        layers += [nn.Linear(fan_in, fan_out), activation(act)]
-    return layers[:-1]
+    for fan_in, fan_out in pairwise(sizes[:-1]):
+        layers += [nn.Linear(fan_in, fan_out), *activated(fan_out, act, layer_norm)]
+    return [*layers, nn.Linear(sizes[-2], sizes[-1])]
+
+
+def activated(width: int, act: str, layer_norm: bool = False) -> list[nn.Module]:
+    """The activation of a layer of that width, after layer norm where it is wanted."""
+    return [nn.LayerNorm(width), activation(act)] if layer_norm else [activation(act)]
+
+
+def start_orthogonal(net: nn.Module) -> None:
+    """Let linear and convolutional layers begin with orthogonal weights and without bias."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.orthogonal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def hidden_sizes(width: int | Sequence[int], depth: int = 2) -> list[int]:
@@ -52,6 +69,12 @@ def single_width(width: int | Sequence[int], kind: str) -> int:
     if not isinstance(width, int):
         raise ValueError(f"a {kind} net takes one width, and only an mlp a width a layer; got {width!r}")
     return width
+
+
+def without_layer_norm(layer_norm: bool, kind: str) -> None:
+    """ValueError where layer norm is asked of a net that is no mlp."""
+    if layer_norm:
+        raise ValueError(f"layer norm is for an mlp, and not for a {kind} net")
 
 
 def image_shape(shape: Shape, kind: str) -> tuple[int, int, int]:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lflow.nets.blocks import Shape, activation, downsampler, hidden_sizes, mlp, single_width
+from lflow.nets.blocks import (
+    Shape,
+    activation,
+    downsampler,
+    hidden_sizes,
+    mlp,
+    single_width,
+    without_layer_norm,
+)
 from lflow.nets.strided import strided_encoder
 
 
@@ -17,6 +25,7 @@ def encoder(
     kind: str = "mlp",
     width: int | Sequence[int] = 64,
     activation: str = "silu",
+    layer_norm: bool = False,
 ) -> nn.Module:
     """A net (n, *shape) -> (n, out_dim).
 
@@ -28,13 +37,15 @@ def encoder(
             the first layer, which double with each halving up to 8 times as many; of "strided" those of the
             first of three layers.
         activation: a name in `lflow.nets.ACTIVATIONS`.
+        layer_norm: before each activation, of an mlp.
 
     Raises:
-        ValueError: an unknown kind or activation, or a shape or width that the kind cannot take.
+        ValueError: an unknown kind or activation, or a shape, width or norm that the kind cannot take.
     """
     if kind == "mlp":
         sizes = [math.prod(shape), *hidden_sizes(width), out_dim]
-        return nn.Sequential(nn.Flatten(), *mlp(sizes, activation))
+        return nn.Sequential(nn.Flatten(), *mlp(sizes, activation, layer_norm))
+    without_layer_norm(layer_norm, kind)
     if kind == "conv":
         layers, features = downsampler(shape, single_width(width, kind), activation)
         return nn.Sequential(*layers, nn.Linear(features, out_dim))

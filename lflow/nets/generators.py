@@ -8,7 +8,16 @@ from itertools import pairwise
 
 from torch import nn
 
-from lflow.nets.blocks import Shape, activation, halvings, hidden_sizes, image_shape, mlp, single_width
+from lflow.nets.blocks import (
+    Shape,
+    activation,
+    halvings,
+    hidden_sizes,
+    image_shape,
+    mlp,
+    single_width,
+    without_layer_norm,
+)
 from lflow.nets.strided import strided_generator
 
 
@@ -19,6 +28,7 @@ def generator(
     width: int | Sequence[int] = 64,
     activation: str = "silu",
     bounded: bool = True,
+    layer_norm: bool = False,
 ) -> nn.Module:
     """A net for g(z), (n, latent_dim) -> (n, *shape).
 
@@ -31,14 +41,16 @@ def generator(
             first layer's channels, which halve with each doubling; of "strided" the last layer's channels.
         activation: a name in `lflow.nets.ACTIVATIONS`.
         bounded: whether images end in a tanh: not where the output is log odds.
+        layer_norm: before each activation, of an mlp.
 
     Raises:
-        ValueError: an unknown kind or activation, or a shape or width that the kind cannot take.
+        ValueError: an unknown kind or activation, or a shape, width or norm that the kind cannot take.
     """
     ending = [nn.Tanh()] if bounded and len(shape) > 1 else []
     if kind == "mlp":
-        layers = mlp([latent_dim, *hidden_sizes(width), math.prod(shape)], activation)
+        layers = mlp([latent_dim, *hidden_sizes(width), math.prod(shape)], activation, layer_norm)
         return nn.Sequential(*layers, nn.Unflatten(1, shape), *ending)
+    without_layer_norm(layer_norm, kind)
     if kind == "conv":
         return nn.Sequential(*_upsampling(latent_dim, shape, single_width(width, kind), activation), *ending)
     if kind == "strided":

@@ -12,4 +12,5 @@ PAPERS = {
     "coopflow": "lflow.papers.coopflow",
     "latent-flow": "lflow.papers.latent_flow",
     "langevin-vae": "lflow.papers.langevin_vae",
+    "lae": "lflow.papers.lae",
 }

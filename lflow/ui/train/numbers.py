@@ -20,12 +20,16 @@ _SETTLED = 0.05  # share of the steps whose values may lie beyond the chart: los
 TITLES = {
     "acceptance": "accepted share of proposals",
     "bits_per_dim": "bits a dimension",
+    "condition_number": "condition number of GGᵀ",
     "energy": "mean energy",
     "energy_gap": "energy at data less at chains",
     "latent_two_sample_accuracy": "share of latents told from the prior",
+    "log_joint": "log p(x, z) at the inferred z",
     "nll": "-log p in nats",
+    "sampler_gap": "energy of inferred z less of the sampler's",
     "sliced_w2": "sliced W2 of samples to data",
     "squared_error": "squared error of reconstructions",
+    "weight_norm": "root mean square of the last layer",
 }
 """What a reader is told of the quantities that models share; others go by their names."""
 
