@@ -24,6 +24,7 @@ from lflow import __version__
 from lflow.spec import Parameter, parameters, plain_number
 
 Arguments = argparse.Namespace
+_SECONDS_BETWEEN = 3  # lines of progress
 
 
 class Command(NamedTuple):
@@ -117,6 +118,20 @@ def progress(wanted: bool, unit: str = "steps") -> Callable[[int, int], None] | 
             print(f"{done:,} of {total:,} {unit}", end=end, file=sys.stderr, flush=True)
 
     return report if wanted or terminal else None
+
+
+def teller(wanted: bool) -> Callable[[str, int, int], None]:
+    """A callback (what, done, total) that writes lines to standard error, a terminal or not: one for each
+    new thing, and one every few seconds; none of what is over in a second."""
+    last, about = time.monotonic(), ""
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal last, about
+        if wanted and time.monotonic() - last > (1 if what != about else _SECONDS_BETWEEN):
+            last, about = time.monotonic(), what
+            print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+    return tell
 
 
 def add_parameters(

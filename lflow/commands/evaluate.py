@@ -1,17 +1,20 @@
-"""`lflow evaluate`: how good a trained model is, in numbers. Knows nothing of what is measured."""
+"""`lflow evaluate`: how good a trained model is, or several, in numbers. It knows nothing of measures."""
 
 from __future__ import annotations
 
 import json
-import math
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lflow.cli import Arguments, Parser, add_parameters, show, whole_file
+from lflow.cli import Arguments, Parser, add_parameters, new_file, show, teller, whole_file
 from lflow.spec import Parameter
+
+if TYPE_CHECKING:
+    import torch
+
+    from lflow.evaluation.subject import Subject
 
 NUM = Parameter("num", 1000, 20, 1_000_000, help="samples in each of five batches, at most")
 LIMIT = Parameter("limit", 0, 0, 100_000_000, help="data points of the test split, at most; 0 for all")
@@ -22,53 +25,92 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
     from lflow.training.config import SEED
 
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a checkpoint file")
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", metavar="RUN", help="others, measured in the same way: a table"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="of a comparison: also write it, as .csv")
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
     add_parameters(parser, (NUM, LIMIT, SEED), defaults=True)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
-    parser.epilog = "In a run's folder the numbers are also written to evaluation.json."
+    parser.epilog = (
+        "In a run's folder the numbers are also written to evaluation.json, except by a comparison. Runs are "
+        "compared whose data are the same, and whose likelihoods are of the same kind."
+    )
 
 
 def run(arguments: Arguments) -> int:
     """`lflow evaluate`."""
     from lflow.device import find_device
-    from lflow.evaluation.report import report, table
-    from lflow.evaluation.subject import Subject
-    from lflow.spec import CONFIG_VERSION
-    from lflow.training import checkpoint
-    from lflow.training.folder import RunFolder
 
     device = find_device(arguments.device)
-    file = checkpoint.find(arguments.run)
-    saved = checkpoint.read(file)
-    subject = Subject(saved.learner().to(device), saved.config.data, arguments.num, arguments.limit)
-    subject.seed, subject.tell = arguments.seed, _progress()
+    if arguments.compare:
+        return _compare(arguments, device)
+    if arguments.out or arguments.force:
+        raise ValueError("--out and --force are for a comparison: name other runs by --compare")
+    return _evaluate(arguments, device)
+
+
+def _evaluate(arguments: Arguments, device: torch.device) -> int:
+    from lflow.evaluation.report import report, table
+    from lflow.training.folder import RunFolder
+
     began = time.monotonic()
+    about, subject = _subject(arguments, arguments.run, device)
     scores = report(subject)
-    found: dict[str, Any] = {"version": CONFIG_VERSION, "checkpoint": file.name, "step": saved.step}
-    found |= {"model": saved.config.model.name, "data": saved.config.data.source, "num": arguments.num}
-    found |= {"limit": arguments.limit, "seed": arguments.seed}
-    found["scores"] = [_plain(score._asdict()) for score in scores]
+    found = _found(arguments, about, scores)
     folder = RunFolder(arguments.run)
     if folder.exists:
+        kept = found | {"checkpoint": Path(found["checkpoint"]).name}
         with whole_file(folder.evaluation_file) as out:
-            out.write((json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
-    found |= {"checkpoint": str(file), "seconds": round(time.monotonic() - began, 3)}
-    show(arguments, found, f"{file} at step {saved.step:,}\n{table(scores)}")
+            out.write((json.dumps(kept, indent=1, allow_nan=False) + "\n").encode())
+    found |= {"seconds": round(time.monotonic() - began, 3)}
+    show(arguments, found, f"{found['checkpoint']} at step {found['step']:,}\n{table(scores)}")
     return 0
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold: a number that is not finite is null."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _compare(arguments: Arguments, device: torch.device) -> int:
+    from lflow.evaluation.comparison import as_csv, check, side_by_side
+    from lflow.evaluation.report import report
+
+    paths = list(dict.fromkeys([arguments.run, *arguments.compare]))
+    if len(paths) < 2:
+        raise ValueError("--compare needs another run than the first")
+    out: Path | None = new_file(arguments.out, arguments.force) if arguments.out else None
+    if out is not None and out.suffix.lower() != ".csv":
+        raise ValueError(f"--out must end in .csv; got {out.name!r}")
+    began = time.monotonic()
+    opened = {str(path): _subject(arguments, path, device) for path in paths}
+    check({name: subject for name, (_, subject) in opened.items()})
+    found = {name: report(subject) for name, (_, subject) in opened.items()}
+    runs = [_found(arguments, opened[name][0], scores) for name, scores in found.items()]
+    if out is not None:
+        with whole_file(out) as file:
+            file.write(as_csv(found).encode())
+    show(
+        arguments,
+        {"runs": runs, "seconds": round(time.monotonic() - began, 3)},
+        side_by_side(found),
+    )
+    return 0
 
 
-def _progress() -> Callable[[str, int, int], None]:
-    """Tells what is measured, to standard error, on a terminal, after a second."""
-    began, terminal = time.monotonic(), sys.stderr.isatty()
+def _subject(arguments: Arguments, path: Path, device: torch.device) -> tuple[dict[str, Any], Subject]:
+    """What is evaluated, and what is known of it before."""
+    from lflow.evaluation.subject import Subject
+    from lflow.training import checkpoint
 
-    def tell(what: str, done: int, total: int) -> None:
-        if terminal and time.monotonic() - began > 1:
-            print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+    file = checkpoint.find(path)
+    saved = checkpoint.read(file)
+    learner, data = saved.learner().to(device), saved.config.data
+    about = {"checkpoint": str(file), "step": saved.step, "model": saved.config.model.name}
+    return about | {"data": data.source}, Subject(
+        learner, data, arguments.num, arguments.limit, arguments.seed, teller(True)
+    )
 
-    return tell
+
+def _found(arguments: Arguments, about: dict[str, Any], scores: Sequence[Any]) -> dict[str, Any]:
+    from lflow.evaluation.report import as_json
+    from lflow.spec import CONFIG_VERSION
+
+    protocol = {"num": arguments.num, "limit": arguments.limit, "seed": arguments.seed}
+    return {"version": CONFIG_VERSION, **about, **protocol, "scores": as_json(scores)}

@@ -1,84 +1,117 @@
-"""`lflow generate`: samples of a trained model, as a picture or as arrays. Knows nothing of training."""
+"""`lflow generate`: what a trained model makes, as a picture, arrays or numbers. It trains nothing."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lflow.cli import Arguments, Parser, add_parameters, new_file, progress, show, whole_file
-from lflow.spec import Parameter
+from lflow.cli import Arguments, Parser, add_parameters, new_file, show, teller, whole_file
+from lflow.spec import parameters
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from lflow.tasks import Outcome, Settings
     from lflow.training.checkpoint import Checkpoint
 
-NUM = Parameter("num", 64, 1, 10_000_000, help="samples")
-ENDINGS = (".png", ".npz", ".npy")
+ENDINGS = (".png", ".npz", ".npy", ".json")
+SAMPLES = 64
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
     """The flags of `lflow generate`."""
+    from lflow.tasks import TASKS, Settings
     from lflow.training.config import SEED
 
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a checkpoint file")
     parser.add_argument(
+        "--task", default="synthesize", help=f"one of {', '.join(TASKS)} (default synthesize)"
+    )
+    parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="its ending says what to make"
     )
     parser.add_argument("--force", action="store_true", help="overwrite the file")
-    add_parameters(parser, (NUM, SEED), defaults=True)
+    add_parameters(parser, (SEED,), defaults=True)
+    add_parameters(parser, parameters(Settings), "task")
     parser.add_argument("--device", default="cpu", help="cpu, auto, cuda, cuda:1 or mps (default cpu)")
     parser.add_argument("--progress", action="store_true", help="report progress even where no terminal is")
+    about = "; ".join(f"{task.name}: {task.about}" for task in TASKS.values())
     parser.epilog = (
-        "FILE ends in .png (images, or points), .npz or .npy (arrays). Of a run the best checkpoint "
-        "is taken. Another kind of device gives other samples for the same seed."
+        "FILE ends in .png (images, or points), .npz or .npy (arrays), .json (numbers). Of a run the best "
+        f"checkpoint is taken. {about}. Without --num there are {SAMPLES} samples. Another kind of device "
+        "gives other samples for the same seed."
     )
 
 
 def run(arguments: Arguments) -> int:
     """`lflow generate`."""
     from lflow.device import find_device
-    from lflow.evaluation.synthesis import synthesize
+    from lflow.evaluation.report import as_json, table
+    from lflow.evaluation.subject import Subject
+    from lflow.tasks import perform
     from lflow.training import checkpoint
 
     out: Path = new_file(arguments.out, arguments.force)
-    ending = out.suffix.lower()
-    if ending not in ENDINGS:
+    if out.suffix.lower() not in ENDINGS:
         raise ValueError(f"--out must end in one of {', '.join(ENDINGS)}; got {out.name!r}")
+    settings, task = _settings(arguments), arguments.task
     device = find_device(arguments.device)
     file = checkpoint.find(arguments.run)
     saved = checkpoint.read(file)
-    learner = saved.learner().to(device)
-    if arguments.progress or sys.stderr.isatty():  # a chain may be long, and tells nothing of itself
-        print(f"drawing {arguments.num:,} samples of {file}", file=sys.stderr, flush=True)
+    wanted = arguments.progress or sys.stderr.isatty()
+    if wanted:  # a chain may be long, and tells nothing of itself
+        print(f"{task}: {settings.num:,} by {file}", file=sys.stderr, flush=True)
+    subject = Subject(saved.learner().to(device), saved.config.data, seed=arguments.seed, tell=teller(wanted))
     began = time.monotonic()
-    samples = synthesize(learner, arguments.num, arguments.seed, progress(arguments.progress, "samples"))
-    seconds = round(time.monotonic() - began, 3)
-    lost = int((~samples.flatten(1).isfinite().all(1)).sum())
-    _save(out, ending, samples, saved)
-    report = {"out": str(out), "checkpoint": str(file), "step": saved.step, "num": len(samples)}
-    report |= {"shape": list(samples.shape[1:]), "seed": arguments.seed, "seconds": seconds, "lost": lost}
+    outcome = perform(task, subject, settings)
+    made = next(iter(outcome.rows.values()))
+    lost = int((~made.flatten(1).isfinite().all(1)).sum())
+    report = {"task": task, "out": str(out), "checkpoint": str(file), "step": saved.step, "num": len(made)}
+    report |= {"shape": list(made.shape[1:]), "seed": arguments.seed, "lost": lost}
+    report |= {"seconds": round(time.monotonic() - began, 3), "rows": list(outcome.rows)}
+    report |= {"scores": as_json(outcome.scores)}
+    _save(out, outcome, saved, report)
+    what = "samples of" if task == "synthesize" else f"data points, {task} by"
     gone = f"; {lost:,} are not finite" if lost else ""
-    show(arguments, report, f"{out}: {len(samples):,} samples of {file} at step {saved.step:,}{gone}")
+    line = f"{out}: {len(made):,} {what} {file} at step {saved.step:,}{gone}"
+    show(arguments, report, "\n".join([line, *([table(outcome.scores)] if outcome.scores else [])]))
     return 0
 
 
-def _save(out: Path, ending: str, samples: Tensor, saved: Checkpoint) -> None:
-    import json
+def _settings(arguments: Arguments) -> Settings:
+    """What the flags say. ValueError for one that the task does not use."""
+    from lflow.tasks import Settings, find
 
+    uses, num = find(arguments.task).uses, {"num": SAMPLES} if arguments.task == "synthesize" else {}
+    given = {
+        p.name: vars(arguments)[f"task.{p.name}"]
+        for p in parameters(Settings)
+        if f"task.{p.name}" in arguments
+    }
+    if unused := [name for name in given if name not in uses]:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in uses)
+        raise ValueError(f"--{unused[0].replace('_', '-')} is not for {arguments.task}, which takes {flags}")
+    return Settings(**(num | given))
+
+
+def _save(out: Path, outcome: Outcome, saved: Checkpoint, report: Mapping[str, Any]) -> None:
     import numpy as np
 
-    from lflow.training.pictures import picture
+    from lflow.tasks.picture import rows_picture
 
-    image = picture(samples) if ending == ".png" else None  # before the file is touched: not all have one
+    ending, arrays = out.suffix.lower(), {k: each.cpu().numpy() for k, each in outcome.arrays.items()}
+    if ending == ".npy" and len(arrays) > 1:
+        raise ValueError(f"{report['task']} makes {len(arrays)} arrays: let --out end in .npz")
+    image = rows_picture(outcome.rows) if ending == ".png" else None  # not all have one: before the file is
     with whole_file(out) as file:
         if image is not None:
             image.save(file, "PNG")
+        elif ending == ".json":
+            file.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
         elif ending == ".npy":
-            np.save(file, samples.numpy(), allow_pickle=False)
+            np.save(file, next(iter(arrays.values())), allow_pickle=False)
         else:
             config = np.array(json.dumps(saved.config.as_json()))
-            np.savez(file, allow_pickle=False, samples=samples.numpy(), config=config)
+            np.savez(file, allow_pickle=False, config=config, **arrays)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from lflow.evaluation import likelihood, nearness, outliers
+from lflow.evaluation import likelihood, nearness, outliers, reconstruction
 from lflow.evaluation.subject import Score, Subject
 
 MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
@@ -12,6 +14,7 @@ MEASURES: tuple[Callable[[Subject], list[Score]], ...] = (
     likelihood.on_grid,
     likelihood.weighted,
     likelihood.annealed,
+    reconstruction.of_data,
     nearness.of_samples,
     outliers.ranked,
 )
@@ -37,3 +40,14 @@ def table(scores: Sequence[Score]) -> str:
         lines += [f"  beside {beside}"] if beside else []
         lines.append(f"  {score.about}")
     return "\n".join(lines)
+
+
+def as_json(scores: Sequence[Score]) -> list[Any]:
+    """The scores as JSON can hold them: a number that is not finite is null."""
+    return [_plain(score._asdict()) for score in scores]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

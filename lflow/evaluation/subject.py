@@ -6,7 +6,7 @@ Knows nothing of what is measured on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -40,6 +40,22 @@ def _nothing(what: str, done: int, total: int) -> None:
     """Nobody listens."""
 
 
+def numbered_as(names: tuple[str, ...], found: DataSet) -> DataSet:
+    """The data with their labels numbered as in `names`, and labels that are not there after those.
+
+    Splits may number the words in their labels each in its own way, where one lacks some. ValueError where
+    neither names all that the other does.
+    """
+    own = found.label_names
+    if own == names:
+        return found
+    if not (own and names) or not (set(own) <= set(names) or set(names) <= set(own)):
+        raise ValueError(f"the splits of {found.name} do not name the same labels")
+    every = (*names, *(name for name in own if name not in names))
+    numbers = torch.tensor([every.index(name) for name in own])
+    return replace(found, labels=numbers[found.labels], label_names=every)
+
+
 @dataclass
 class Subject:
     """A model and its data.
@@ -66,9 +82,7 @@ class Subject:
         """Data that it has not seen, of a label that was held out too."""
         look = {name: value for name, value in self.choice.options().items() if name != "limit"}
         found = data.open(self.choice.source, "test", limit=self.limit or None, **look)
-        if found.label_names != self.training.label_names:
-            raise ValueError(f"the splits of {self.choice.source} do not name the same labels")
-        return found
+        return numbered_as(self.training.label_names, found)
 
     @cached_property
     def unseen(self) -> DataSet:

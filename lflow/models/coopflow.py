@@ -15,13 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from lflow import samplers, steps
-from lflow.draws import Draws
+from lflow.draws import SYNTHESIS, Draws
 from lflow.energies.base import Energy
 from lflow.metrics import mmd, sliced_wasserstein2
-from lflow.models.base import Learner, Part, TrainingStep, registry
+from lflow.models.base import Part, TrainingStep, registry
 from lflow.models.coopflow_presets import PRESETS
 from lflow.models.data_flow import FlowSettings
 from lflow.models.distance import distance
+from lflow.models.restoring import Restoring, Seen, stable_step
+from lflow.models.unrolled import NUM_STEPS, matched
 from lflow.nets import energy_net
 from lflow.noise import StepNoise
 from lflow.samplers.base import Info, Sampler
@@ -123,7 +125,7 @@ class Phase(NamedTuple):
     flow_learns: bool
 
 
-class CoopFlowLearner(Learner):
+class CoopFlowLearner(Restoring):
     """The pair: `flow` proposes, a chain on the energy `net` revises."""
 
     best = "sliced_w2"
@@ -226,7 +228,71 @@ class CoopFlowLearner(Learner):
         return self._synthesis(self.proposals(n, draws), draws)
 
     def _synthesis(self, proposed: Tensor, draws: Draws) -> Tensor:
-        return self.revise(proposed, draws, step_size=self.settings.synthesis_step_size or None)
+        return self.revise(proposed, draws, step_size=self._synthesis_step_size)
+
+    @property
+    def _synthesis_step_size(self) -> float:
+        return self.settings.synthesis_step_size or self.settings.step_size
+
+    # --- what a trained pair does with data -----------------------------------------------------------
+
+    def anomaly_score(self, x: Tensor) -> Tensor:
+        """U at x, (n,). The pair's samples agree with data, exp(-U) need not: it is no density of theirs."""
+        with torch.no_grad():
+            return self.energy(x)
+
+    def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
+        """Where the chain ends, (n, *shape), from the x₀ that gradient descent found to bring it near x."""
+        seen, draws = Seen(x, torch.zeros_like(x, dtype=torch.bool)), self.fresh_draws(seed)
+        return self.within(self._matched(seen, draws, None)[1])
+
+    def interpolate(self, a: Tensor, b: Tensor, k: int, seed: int = 0) -> Tensor:
+        """k points from a to b, (n, k, *shape): between the flow's latents of their x₀, and then revised."""
+        seen = Seen(
+            torch.cat([a, b]), torch.zeros(2 * len(a), *self.shape, dtype=torch.bool, device=a.device)
+        )
+        draws = self.fresh_draws(seed)
+        starts, _ = self._matched(seen, draws, None)
+        with torch.no_grad():
+            from_z, to_z = self.flow.flow.to_latent(starts)[0].chunk(2)
+            share = torch.linspace(0, 1, k, device=a.device).view(-1, *[1] * len(self.shape))
+            between = from_z[:, None] + share * (to_z - from_z)[:, None]
+            proposed, _ = self.flow.flow.to_data(between.flatten(0, 1))
+        return self._synthesis(proposed, draws).unflatten(0, (len(a), k))
+
+    def restore(self, seen: Seen, draws: Draws, num_steps: int | None = None) -> Tensor:
+        """Missing pixels: as in the paper, by descent to an x₀ whose chain ends near what is visible.
+
+        Noise: by the chain itself, from y, on U(x) + |x - y|²/(2 noise²). num_steps: of the descent, or of
+        the chain. (n, *shape)
+        """
+        if not seen.noise:
+            return self._matched(seen, draws, num_steps)[1]
+        fresh, ula = self.proposals(len(seen.y), draws), samplers.get("ula")
+        step_size = stable_step(self._synthesis_step_size, ula, 1 / seen.noise**2)
+        count = self.settings.chain_steps if num_steps is None else num_steps
+        rule = steps.get("constant", step_size=step_size)
+        with frozen(self.net):
+            start, potential = self.within(seen.start(fresh)), seen.potential(self.energy)
+            return short_run(potential, start, ula, rule, count, draws, self._temperature).x
+
+    @property
+    def _temperature(self) -> float:
+        return 1.0 if self.settings.noise == "paper" else 0.0
+
+    def _matched(self, seen: Seen, draws: Draws, num_steps: int | None) -> tuple[Tensor, Tensor]:
+        """x₀ and where its chain ends. The chain of `paper` has noise, the same at every step of the descent;
+        that of `as_coded` has none, and as its authors coded it for this purpose no move is cut off."""
+        rule = steps.get("constant", step_size=self._synthesis_step_size)
+        start, step = self.proposals(len(seen.y), draws), draws.integers(2**31, (1,))
+
+        def chain(x: Tensor) -> Tensor:
+            noise = Draws(int(step), 0, x.device, use=SYNTHESIS)
+            ula, count = samplers.get("ula"), self.settings.chain_steps
+            return short_run(self.energy, x, ula, rule, count, noise, self._temperature).x
+
+        with frozen(self.net):
+            return matched(chain, start, seen, float(self.reach), num_steps or NUM_STEPS)
 
 
 @dataclass(frozen=True, eq=False)

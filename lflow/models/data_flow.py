@@ -62,6 +62,11 @@ class DataFlow(nn.Module):
         """What the flow makes, as data are: of images with grey values, the grey value of each number."""
         return x if self.dequantisation is None else quantise(x, self.dequantisation.levels)
 
+    @property
+    def shrink(self) -> float:
+        """What turns a grey value into the middle of its cell; 1 where data are as the flow has them."""
+        return 1.0 if self.dequantisation is None else 1 - 1 / self.dequantisation.levels
+
     def bits_per_dim(self, log_prob: Tensor) -> Tensor:
         """The mean number of bits that a pixel of an image takes."""
         return -log_prob.mean() / (math.prod(self.flow.shape) * math.log(2))

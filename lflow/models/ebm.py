@@ -14,9 +14,10 @@ from torch import Tensor
 from lflow import samplers, steps
 from lflow.draws import Draws
 from lflow.metrics import sliced_wasserstein2
-from lflow.models.base import Learner, Model, Part, TrainingStep, registry
+from lflow.models.base import Model, Part, TrainingStep, registry
 from lflow.models.distance import distance
 from lflow.models.ebm_presets import PRESETS
+from lflow.models.restoring import Restoring, Seen, stable_step
 from lflow.nets import ACTIVATIONS, energy_net
 from lflow.samplers.anila import VARIANTS
 from lflow.samplers.base import Sampler
@@ -137,7 +138,7 @@ class EBM(Model):
         return EBMLearner(self, shape, levels)
 
 
-class EBMLearner(Learner):
+class EBMLearner(Restoring):
     """An energy that learns. `chains`, (num_kept, *shape), are those that persist, where they do."""
 
     best = "sliced_w2"
@@ -249,3 +250,14 @@ class EBMLearner(Learner):
             order = draws.uniform((len(self.chains),)).argsort()
             return self.chains[order[torch.arange(n, device=self.device) % len(order)]]
         return self.noise(n, draws)
+
+    def restore(self, seen: Seen, draws: Draws, num_steps: int | None = None) -> Tensor:
+        """Ends of the chain of training given what is seen, from where chains start, and y: (n, *shape)."""
+        chosen = self.settings
+        curvature = chosen.temperature / seen.noise**2 if seen.noise else 0.0
+        rule = steps.get(chosen.rule, step_size=stable_step(chosen.step_size, self.sampler, curvature))
+        count = chosen.chain_steps if num_steps is None else num_steps
+        start = self.within(seen.start(self._first(len(seen.y), draws)))
+        potential = seen.potential(self.energy, chosen.temperature)
+        with frozen(self.net):
+            return short_run(potential, start, self.sampler, rule, count, draws, chosen.temperature).x

@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 
 from lflow.draws import Draws
-from lflow.models.base import Learner, Part, TrainingStep, registry
+from lflow.models.base import Part, TrainingStep, registry
 from lflow.models.data_flow import FlowSettings
 from lflow.models.flow_presets import PRESETS
+from lflow.models.restoring import Restoring, Seen, adjusted_chain
+from lflow.short_run import frozen
+
+_CHAIN_STEPS = 100
 
 
 @registry.register("flow")
@@ -37,7 +41,7 @@ class MaximumLikelihoodFlow(FlowSettings):
         return FlowLearner(self, shape, levels)
 
 
-class FlowLearner(Learner):
+class FlowLearner(Restoring):
     """A flow that learns. Its numbers are in nats a data point, and for images in bits a dimension too."""
 
     best = "nll"
@@ -85,3 +89,18 @@ class FlowLearner(Learner):
         share = torch.linspace(0, 1, k, device=z.device).view(-1, *[1] * (z.ndim))
         between = (start + share * (end - start)).transpose(0, 1)
         return self.flow.as_data(self.flow.flow.to_data(between.flatten(0, 1))[0]).unflatten(0, (-1, k))
+
+    def restore(self, seen: Seen, draws: Draws, num_steps: int | None = None) -> Tensor:
+        """Ends of chains that keep the density given what is seen, from samples and y: (n, *shape).
+
+        Of images it is the density of dequantised ones, with what is seen in the middle of its cells. 100
+        trajectories of HMC if nothing is said: in many dimensions they begin far from where they belong.
+        """
+        shrink = self.flow.shrink
+        given = seen._replace(y=shrink * seen.y, noise=shrink * seen.noise)
+        count = _CHAIN_STEPS if num_steps is None else num_steps
+        with frozen(self):
+            fresh, _ = self.flow.flow.to_data(draws.normal(seen.y.shape))
+            start = self.within(given.start(fresh))
+            potential = given.potential(lambda x: -self.flow.flow.log_prob(x))
+            return self.flow.as_data(adjusted_chain(potential, start, count, draws))

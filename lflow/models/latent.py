@@ -5,17 +5,25 @@ How z is inferred, and what learns from it, is each model's own. Knows nothing o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lflow.draws import Draws
-from lflow.models.base import Learner, Model
+from lflow.models.base import Model
 from lflow.models.latent_priors import Prior
+from lflow.models.restoring import Restoring, Seen, adjusted_chain
 from lflow.nets import ACTIVATIONS, generator, start_orthogonal
 from lflow.nets.decoders import DECODERS, Decoder, make_decoder
+from lflow.short_run import frozen
 from lflow.spec import param
+
+Likelihood = Callable[[Tensor], Tensor]
+"""Of z, (n, latent_dim) -> (n,): its logarithm."""
+
+_CHAIN_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class LatentSettings(Model):
         return Prior(self.latent_dim)
 
 
-class LatentLearner(Learner):
+class LatentLearner(Restoring):
     """A decoder and a prior. A subclass says how z is inferred, `infer`, and what a step learns."""
 
     settings: LatentSettings
@@ -89,6 +97,18 @@ class LatentLearner(Learner):
     def gradient_evaluations(self) -> int:
         """Gradients of log p(x, z) with respect to z that a training step takes of a data point."""
         raise NotImplementedError
+
+    def infer_by(
+        self, log_likelihood: Likelihood, n: int, draws: Draws, num_steps: int | None = None
+    ) -> Tensor:
+        """n draws of z from p(z) times any likelihood, (n, latent_dim), without a gradient.
+
+        By chains that keep that law, from draws of the prior: 200 trajectories of HMC if nothing is said.
+        """
+        count = _CHAIN_STEPS if num_steps is None else num_steps
+        start = self.prior.sample(n, draws)
+        with frozen(self):
+            return adjusted_chain(lambda z: -self.log_prior(z) - log_likelihood(z), start, count, draws)
 
     # --- what a trained model does --------------------------------------------------------------------
 
@@ -122,3 +142,19 @@ class LatentLearner(Learner):
         order of points is right, the numbers of two models cannot be compared.
         """
         return -self.log_joint(x, self.infer(x, seed))
+
+    @torch.no_grad()
+    def restore(self, seen: Seen, draws: Draws, num_steps: int | None = None) -> Tensor:
+        """E[x | z, what is seen], (n, *shape), at one z each that a chain drew given what is seen."""
+
+        def log_likelihood(z: Tensor) -> Tensor:
+            if not seen.noise:
+                return self.log_likelihood(seen.y, z, seen.visible)
+            each, _ = self.decoder.noisy_each(seen.y, self.decoder.output(z), seen.noise)
+            return (each * seen.visible).flatten(1).sum(1)
+
+        z = self.infer_by(log_likelihood, len(seen.y), draws, num_steps)
+        if not seen.noise:
+            return self.decoder.mean(z)
+        _, given = self.decoder.noisy_each(seen.y, self.decoder.output(z), seen.noise)
+        return torch.where(seen.missing, self.decoder.mean(z), given)

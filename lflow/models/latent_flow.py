@@ -16,7 +16,7 @@ from lflow.draws import Draws
 from lflow.metrics import nearest_neighbour_accuracy, sliced_wasserstein2
 from lflow.models.base import Part, TrainingStep, registry
 from lflow.models.distance import distance
-from lflow.models.latent import LatentLearner, LatentSettings
+from lflow.models.latent import LatentLearner, LatentSettings, Likelihood
 from lflow.models.latent_flow_presets import PRESETS
 from lflow.models.latent_priors import EnergyPrior, FlowPrior, Prior, PriorChain
 from lflow.samplers.base import Sampler
@@ -124,7 +124,7 @@ class LatentFlowLearner(LatentLearner):
         return found
 
     def initialise(self, x: Tensor, draws: Draws) -> None:
-        self.prior.initialise(self._chain(x, draws).x)
+        self.prior.initialise(self._inferred(x, draws))
 
     def _squared_error(self, x: Tensor, z: Tensor) -> Tensor:
         return (x - self.decoder.mean(z)).square().flatten(1).sum(1)
@@ -142,27 +142,50 @@ class LatentFlowLearner(LatentLearner):
         the pair of chain and prior that was trained.
         """
         given = self.fresh_draws(draws) if isinstance(draws, int) else draws
+        return self.infer_by(lambda z: self.log_likelihood(x, z), len(x), given, num_steps)
+
+    def infer_by(
+        self, log_likelihood: Likelihood, n: int, draws: Draws, num_steps: int | None = None
+    ) -> Tensor:
+        """z_K by the chain of `infer`, on p(z) times any likelihood: (n, latent_dim), without a gradient."""
         temperature = 1.0 if self.settings.noise == "on" else 0.0
-        return self._chain(x, given, num_steps, temperature).x
+        return self._chain(log_likelihood, n, draws, num_steps, temperature)
+
+    def _inferred(self, x: Tensor, draws: Draws) -> Tensor:
+        """z_K of x by the chain of training."""
+        return self._chain(lambda z: self.log_likelihood(x, z), len(x), draws)
 
     def _chain(
-        self, x: Tensor, draws: Draws, num_steps: int | None = None, temperature: float = 1.0
-    ) -> ShortRun:
-        start = draws.normal((len(x), self.settings.latent_dim))
+        self,
+        log_likelihood: Likelihood,
+        n: int,
+        draws: Draws,
+        num_steps: int | None = None,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        start = draws.normal((n, self.settings.latent_dim))
         count = self.settings.num_steps if num_steps is None else num_steps
-        return self._run(x, start, samplers.get("ula"), count, draws, temperature)
+        return self._run(log_likelihood, start, samplers.get("ula"), count, draws, temperature).x
 
     def _run(
-        self, x: Tensor, z: Tensor, sampler: Sampler, count: int, draws: Draws, temperature: float = 1.0
+        self,
+        log_likelihood: Likelihood,
+        z: Tensor,
+        sampler: Sampler,
+        count: int,
+        draws: Draws,
+        temperature: float = 1.0,
     ) -> ShortRun:
-        """Steps on U(z) = -log p(x, z), from which the parameters learn nothing."""
+        """Steps on U(z) = -log p(z) - log p(x | z), from which the parameters learn nothing."""
+
+        def energy(z: Tensor) -> Tensor:
+            return -(self.log_prior(z) + log_likelihood(z))
+
         with frozen(self):
-            return short_run(
-                lambda z: -self.log_joint(x, z), z, sampler, self.rule, count, draws, temperature
-            )
+            return short_run(energy, z, sampler, self.rule, count, draws, temperature)
 
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
-        z = self._chain(x, draws).x
+        z = self._inferred(x, draws)
         error = self._squared_error(x, z)
         published = self.settings.loss == "published"
         loss = -self.log_likelihood(x, z) if published else error
@@ -178,11 +201,13 @@ class LatentFlowLearner(LatentLearner):
         """
         data = x[:_MOST_VALIDATED]
         with torch.no_grad():
-            z = self._chain(data, draws).x
+            z = self._inferred(data, draws)
             drawn = self.prior.sample(len(data), draws)
             samples = self.decoder.mean(drawn)
             error = self._squared_error(data, z).mean() / math.prod(self.shape)
-        acceptance = self._run(data, z, samplers.get("mala"), 1, draws).acceptance
+        acceptance = self._run(
+            lambda at: self.log_likelihood(data, at), z, samplers.get("mala"), 1, draws
+        ).acceptance
         assert acceptance is not None
         return {
             "sliced_w2": distance(sliced_wasserstein2, samples, data),

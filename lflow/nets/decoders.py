@@ -23,6 +23,8 @@ class Decoder(nn.Module):
     """
 
     bounded: ClassVar[bool] = True
+    levels: int
+    """Grey values that a coordinate may have, from -1 to 1, of a law of such."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -41,6 +43,17 @@ class Decoder(nn.Module):
     def log_prob_each(self, x: Tensor, output: Tensor) -> Tensor:
         """Of every coordinate, (n, *shape)."""
         raise NotImplementedError
+
+    def noisy_each(self, y: Tensor, output: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+        """log p(y | z) and E[x | y, z] of every coordinate of y = x + noise·ε, (n, *shape) both.
+
+        A sum over the grey values that x may have.
+        """
+        values = torch.linspace(-1, 1, self.levels, device=y.device, dtype=y.dtype)
+        each = [self.log_prob_each(v.expand_as(y), output) - ((y - v) / noise).square() / 2 for v in values]
+        logits = torch.stack(each, -1)
+        log_prob = logits.logsumexp(-1) - math.log(2 * math.pi * noise**2) / 2
+        return log_prob, (logits.softmax(-1) * values).sum(-1)
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x | z], (n, *shape)."""
@@ -62,6 +75,11 @@ class GaussianDecoder(Decoder):
         constant = math.log(2 * math.pi * self.sigma**2)
         return -((x - output).square() / self.sigma**2 + constant) / 2
 
+    def noisy_each(self, y: Tensor, output: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+        own, variance = self.sigma**2, self.sigma**2 + noise**2
+        log_prob = -((y - output).square() / variance + math.log(2 * math.pi * variance)) / 2
+        return log_prob, (own * y + noise**2 * output) / variance
+
     def draw(self, z: Tensor, draws: Draws) -> Tensor:
         mean = self.mean(z)
         return mean + self.sigma * draws.normal(mean.shape)
@@ -71,6 +89,7 @@ class BernoulliDecoder(Decoder):
     """x is black, -1, or white, +1, with the log odds net(z)."""
 
     bounded = False
+    levels = 2
 
     def log_prob_each(self, x: Tensor, output: Tensor) -> Tensor:
         return F.logsigmoid(x * output)

@@ -12,15 +12,16 @@ PAPER, INK = (250, 250, 248), (38, 70, 110)
 _GAP, _SIDE, _MARGIN = 2, 480, 1.1
 
 
-def picture(samples: Tensor) -> Image.Image:
+def picture(samples: Tensor, view: Tensor | None = None) -> Image.Image:
     """Samples (n, c, h, w) in [-1, 1], or (n, 2), as an image; what is not finite is black, or left out.
 
-    ValueError for vectors of another dimension.
+    view: points that decide what is in the picture; None for the samples. ValueError for vectors of another
+    dimension.
     """
     if samples.ndim == 4:
-        return _grid(samples)
+        return tiled(samples, math.ceil(math.sqrt(len(samples))))
     if samples.ndim == 2 and samples.shape[1] == 2:
-        return _points(samples)
+        return _points(samples, samples if view is None else view)
     raise ValueError(f"there is no picture of samples of the shape {tuple(samples.shape[1:])}")
 
 
@@ -31,10 +32,10 @@ def as_bytes(images: Tensor) -> np.ndarray:
     return colour.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
 
 
-def _grid(samples: Tensor) -> Image.Image:
+def tiled(samples: Tensor, columns: int) -> Image.Image:
+    """Images (n, c, h, w) row by row, enlarged where they are small."""
     images = as_bytes(samples)
     n, height, width, _ = images.shape
-    columns = math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     canvas = np.empty((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3), np.uint8)
     canvas[:] = PAPER
@@ -46,13 +47,13 @@ def _grid(samples: Tensor) -> Image.Image:
     return Image.fromarray(canvas).resize(size, Image.Resampling.NEAREST)
 
 
-def _points(samples: Tensor) -> Image.Image:
-    points = samples[samples.isfinite().all(1)].cpu().numpy()
+def _points(samples: Tensor, view: Tensor) -> Image.Image:
+    points, seen = (each[each.isfinite().all(1)].cpu().numpy() for each in (samples, view))
     image = Image.new("RGB", (_SIDE, _SIDE), PAPER)
-    if not len(points):
+    if not len(seen):
         return image
     # The bulk decides the view: one stray point would shrink all others to a dot.
-    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    low, high = np.quantile(seen, [0.01, 0.99], axis=0)
     centre, half = (low + high) / 2, max(float((high - low).max()), 1e-6) / 2 * _MARGIN
     across = ((points - centre) / half * [1, -1] + 1) / 2 * _SIDE
     draw = ImageDraw.Draw(image)

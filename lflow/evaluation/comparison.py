@@ -1,0 +1,95 @@
+"""Several models by one protocol, in a table: the same test data, measures and seed for all of them.
+
+Refuses what cannot be compared. Knows nothing of files, and of no model.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from lflow.evaluation.subject import Score, Subject
+from lflow.models.base import Learner
+from lflow.training.config import DataChoice
+
+Found = Mapping[str, Sequence[Score]]
+"""Scores by the name of a run."""
+
+_SAME = ("source", "size", "grey", "binary", "held_out")
+
+
+def check(subjects: Mapping[str, Subject]) -> None:
+    """ValueError in a sentence where the data, or what the likelihoods measure, are not the same for all."""
+    (first, one), *others = subjects.items()
+    for name, other in others:
+        for key in _SAME:
+            if getattr(one.choice, key) != getattr(other.choice, key):
+                raise ValueError(
+                    f"{first} and {name} cannot be compared: their data differ in {key}, "
+                    f"{_said(one.choice, key)} and {_said(other.choice, key)}"
+                )
+    kinds = {name: _measured(subject.learner) for name, subject in subjects.items()}
+    kinds = {name: kind for name, kind in kinds.items() if kind}
+    if len(set(kinds.values())) > 1:
+        told = ", ".join(f"{name} of {kind}" for name, kind in kinds.items())
+        raise ValueError(f"these likelihoods cannot be compared: {told}")
+
+
+def _said(choice: DataChoice, key: str) -> str:
+    return str(getattr(choice, key))
+
+
+def _measured(learner: Learner) -> str:
+    """What a model's likelihood is of, where it has one."""
+    decoder = getattr(learner, "decoder", None)
+    if decoder is None and not hasattr(learner, "log_prob") and not hasattr(learner, "log_prob_flow"):
+        return ""
+    grey = learner.levels is not None if decoder is None else hasattr(decoder, "levels")
+    return f"{learner.levels} grey values" if grey else "densities"
+
+
+def side_by_side(found: Found) -> str:
+    """A line for each run, then one for each thing that takes no model, and a column for each score."""
+    names = list(dict.fromkeys(score.name for scores in found.values() for score in scores))
+    lines = [["", *names]]
+    for run, scores in found.items():
+        by_name = {score.name: score for score in scores}
+        lines.append([run, *(_cell(by_name.get(name)) for name in names)])
+    beside = _beside(found)
+    for rival in dict.fromkeys(rival for rivals in beside.values() for rival in rivals):
+        values = [beside[name].get(rival) for name in names]
+        lines.append([f"({rival})", *("" if value is None else f"{value:.4g}" for value in values)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _cell(score: Score | None) -> str:
+    if score is None:
+        return "none"
+    return f"{score.value:.4g}" + ("" if score.error is None else f" ± {score.error:.2g}")
+
+
+def _beside(found: Found) -> dict[str, dict[str, float]]:
+    """For each score what it stands beside, of the first run that has it: it is the same for all."""
+    beside: dict[str, dict[str, float]] = {}
+    for scores in found.values():
+        for score in scores:
+            beside.setdefault(score.name, dict(score.beside))
+    return beside
+
+
+def as_csv(found: Found) -> str:
+    """A line for each run and score: run, score, value, error, unit; what takes no model follows."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["run", "score", "value", "error", "unit"])
+    units = {score.name: score.unit for scores in found.values() for score in scores}
+    for run, scores in found.items():
+        writer.writerows([run, s.name, s.value, "" if s.error is None else s.error, s.unit] for s in scores)
+    for name, rivals in _beside(found).items():
+        writer.writerows([f"({rival})", name, value, "", units[name]] for rival, value in rivals.items())
+    return out.getvalue()

@@ -1,0 +1,42 @@
+"""What takes no model: the mean of the training data, and the one of them that is nearest to what is seen.
+
+Every error of a task stands beside theirs. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lflow.evaluation.likelihood import mean_and_error
+from lflow.evaluation.subject import Score
+
+MEAN, NEAREST = "the mean of the training data", "the nearest of the training data"
+_BLOCK = 256
+_MOST_KNOWN = 2**27  # numbers of training data that are compared with: half a gigabyte
+
+
+def guesses(known: Tensor, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
+    """Two at each of n data points, (n, *shape), by their names: from what is visible of them (ones and
+    zeros, like seen) and known data, (m, *shape)."""
+    flat = known[: max(1, _MOST_KNOWN // known[0].numel())].flatten(1)
+    chosen = []
+    for x, shown in zip(seen.flatten(1).split(_BLOCK), visible.flatten(1).split(_BLOCK), strict=True):
+        distance = shown @ flat.T.square() - 2 * (shown * x) @ flat.T
+        chosen.append(distance.argmin(1))
+    return {MEAN: known.mean(0).expand_as(seen), NEAREST: known[torch.cat(chosen)]}
+
+
+def squared_error(made: Tensor, x: Tensor, where: Tensor) -> Tensor:
+    """Of each x the mean squared error of a number, over those where `where` is one: (n,)."""
+    weight = where.flatten(1).to(x.dtype)
+    return ((made - x).flatten(1).square() * weight).sum(1) / weight.sum(1).clamp_min(1)
+
+
+def compared(
+    name: str, made: Tensor, x: Tensor, where: Tensor, rivals: dict[str, Tensor], about: str
+) -> Score:
+    """The mean squared error of what was made, beside that of its rivals, each (n, *shape)."""
+    value, error = mean_and_error(squared_error(made, x, where).double())
+    beside = {k: float(squared_error(each, x, where).double().mean()) for k, each in rivals.items()}
+    return Score(name, value, error if len(x) > 1 else None, "squared error", beside, about)
