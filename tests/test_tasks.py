@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 import lflow
-from lflow import tasks
+from lflow import cli, tasks
 from lflow.data import DataSet
 from lflow.evaluation import comparison
 from lflow.evaluation.plain import MEAN, NEAREST, compared, guesses
@@ -296,6 +296,21 @@ def test_a_table_has_a_column_for_each_score() -> None:
         "two       1.5 ± 0.25  none",
         "(a mean)  2",
     ]
+
+
+def test_progress_is_told_through_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(cli.time, "monotonic", lambda: now)
+    tell = cli.teller(True)
+    for what, seconds in (("a", 0.5), ("a", 0.7), ("a", 1.0), ("a", 2.5), ("b", 0.5), ("b", 1.0)):
+        now += seconds
+        tell(what, 1, 2000)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["a: 1 of 2,000", "a: 1 of 2,000", "b: 1 of 2,000"]
+    cli.teller(False)("a", 1, 2)
+    assert capsys.readouterr().err == ""
 
 
 def test_there_is_one_name_for_each_task() -> None:
