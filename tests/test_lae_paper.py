@@ -63,10 +63,11 @@ def of_a_law(config: Config, jitter: float) -> Findings:
 
 def of_a_toy(config: Config, jitter: float) -> Findings:
     found = {"variational": 0.1 + jitter, "langevin": 0.15 + jitter, "amortised": 0.4 + jitter}
+    found["evened"] = 0.15 - jitter
     found |= {"floor": 0.04, "condition": 100.0 + config["seed"], "step": 0.02, "outside": 0.0}
     cloud = torch.randn(3, 9, 2, generator=torch.Generator().manual_seed(0)).tolist()
     grid = [torch.rand(40, 40, generator=torch.Generator().manual_seed(k)).tolist() for k in range(3)]
-    return found | {"points": dict.fromkeys(lae_toy.METHODS, cloud), "grid": grid}
+    return found | {"points": dict.fromkeys(lae_toy.SHOWN_METHODS, cloud), "grid": grid}
 
 
 def concluded(quick: bool, seeds: int, levels: dict[str, float]) -> Findings:
@@ -202,3 +203,7 @@ def test_a_toy() -> None:
     assert [len(cloud) for cloud in found["points"].values()] == [3, 3, 3]
     assert len(found["grid"]) == 3
     assert found["outside"] < 0.01
+    even = lae_toy.evened(torch.randn(3, 128, generator=torch.Generator().manual_seed(0)))
+    size = even.square().sum(1)
+    torch.testing.assert_close(even @ even.T, torch.diag(size), atol=1e-3, rtol=0)
+    torch.testing.assert_close(size, size.mean().expand(3))

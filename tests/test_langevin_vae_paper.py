@@ -44,7 +44,7 @@ def concluded(quick: bool, levels: dict[str, float]) -> Findings:
 
 
 def test_sentences_say_what_the_numbers_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(langevin_vae, "_is_at_hand", lambda name: True)
+    monkeypatch.setattr(one_protocol, "is_at_hand", lambda name: True)
     findings = concluded(False, {"iwae": -19.0, "hvae": -20.5, "noisy": -22.0})
     said = " ".join(findings["sentences"])
     assert "1.0008 at ε = 0.1, 1.0080 at ε = 0.3, 1.0385 at ε = 0.6" in said
@@ -65,7 +65,7 @@ def test_sentences_say_what_the_numbers_say(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_where_nothing_differs_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(langevin_vae, "_is_at_hand", lambda name: False)
+    monkeypatch.setattr(one_protocol, "is_at_hand", lambda name: False)
     monkeypatch.setitem(SECONDS, "hvae", 0.01)
     monkeypatch.setitem(SECONDS, "deterministic", 0.01)
     said = " ".join(concluded(False, {})["sentences"])
@@ -90,7 +90,7 @@ def test_a_first_look_leaves_mnist_alone(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def never(name: str) -> bool:
         raise AssertionError("a first look asks for no files")
 
-    monkeypatch.setattr(langevin_vae, "_is_at_hand", never)
+    monkeypatch.setattr(one_protocol, "is_at_hand", never)
     findings = concluded(True, {})
     assert "MNIST is left out" in findings["sentences"][-1]
     assert all(file.exists() for file in figure.save(lambda: langevin_vae.draw(findings), tmp_path))

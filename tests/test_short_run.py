@@ -44,7 +44,9 @@ def test_a_short_run_is_a_run(sampler: str) -> None:
     start, draws = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)), Kept(1)
     ours = short_run(target, start, samplers.get(sampler), rule(), 5, draws)
     noise = lflow.Noise(0, torch.stack([given.primary for given in draws.given[1:]]))
-    theirs = lflow.simulate(target, sampler, step_size=0.1, num_steps=5, init=start, noise=noise)
+    theirs = lflow.simulate(
+        target, sampler, step_size=0.1, num_steps=5, init=start, noise=noise, record_every=1
+    )
     torch.testing.assert_close(ours.x, theirs.positions[-1])
     assert ours.gradient_evaluations == theirs.gradient_evaluations[-1]
     assert ours.starts is None

@@ -72,7 +72,7 @@ class SampledPrior(TiltedPrior):
 @registry.register("clae")
 @dataclass(frozen=True)
 class CLAE(AmortisedSettings):
-    """CLAE: LAE of the text of 2021, with a latent energy f_z(z) = |z|²/2 + E(z) as -log p(z), but for log Z.
+    """CLAE, with a latent energy f_z(z) = |z|²/2 + E(z) as -log p(z), but for log Z.
 
     L = Σ_i f_z(f_{z|x}(x_i)) - f_z(f_{z|u}(u_i)) - log p(x_i | f_{z|x}(x_i))
 
@@ -84,7 +84,8 @@ class CLAE(AmortisedSettings):
     loss linear in the parameters, √(2/η) <ξ, θ> on the sum: plain descent of it adds √(2η) ξ. Where warm-up
     or decay multiplies the rate by ρ, the drift is multiplied by ρ and the noise by ρ, not √ρ: such a step
     has the temperature ρ. Batches stand for the sum over the data without a factor, as published.
-    (Taniguchi et al. 2022, arXiv 2209.07036, and their text of 2021)
+    ("Learning deep latent variable models via amortized Langevin dynamics", 2020, OpenReview eyDDGPt5R1S;
+    the text of 2021 calls it LAE, that of 2022, arXiv 2209.07036, has N(0, I) for a prior)
     """
 
     title = "Contrastive Langevin autoencoder"
@@ -92,7 +93,7 @@ class CLAE(AmortisedSettings):
         r"\min_{\Theta, \Phi} \max_{\Psi} \sum_i f_z(f_{z|x}(x_i)) - f_z(f_{z|u}(u_i))"
         r" - \log p(x_i \mid f_{z|x}(x_i))"
     )
-    reference = "Taniguchi et al. 2022, arXiv 2209.07036"
+    reference = "Amortized Langevin dynamics 2020, OpenReview eyDDGPt5R1S"
     presets = PRESETS
 
     noise: str = param(

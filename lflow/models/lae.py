@@ -40,10 +40,10 @@ class LAE(AmortisedSettings):
     batch and noise √(2η/n), which is h = η/n here: 1e-6 for their batches of 100. The losses are means over
     the batch, as in that code.
 
-    That z has the posterior's law (see lflow/models/amortised.py) holds for one batch of n ≤ d data, fixed
-    features g and a long chain. Here g learns, the batch changes at every step, and the chain takes T steps
-    on each: a short run from a warm start. What Φ's chain leaves in directions that a batch does not see
-    diffuses as √(2hk), and is noise to the next batch.
+    That z has the posterior's law (see lflow/models/amortised.py) holds for one batch of n ≤ d data, no two
+    of them equal, fixed features g and a long chain. Here g learns, the batch changes at every step, and the
+    chain takes T steps on each: a short run from a warm start. What Φ's chain leaves in directions that a
+    batch does not see diffuses as √(2hk), and is noise to the next batch.
 
     The text of 2021 has no Metropolis-Hastings test, that of 2022 has. The authors' code as it was left does
     not run, learns a bias of the last layer by descent, keeps a prior on the learned scale, and tests by a
@@ -63,7 +63,7 @@ class LAE(AmortisedSettings):
     features: int = param(
         256, 1, 4096, log=True, help="d, numbers in g(x): at least the size of a batch, better twice as many"
     )
-    step_size: float = param(1e-5, 1e-12, 1.0, log=True, help="h of the chain, on the sum V over a batch")
+    step_size: float = param(6e-6, 1e-12, 1.0, log=True, help="h of the chain, on the sum V over a batch")
     num_steps: int = param(2, 1, 1000, log=True, shown=(1, 50), unit="steps", help="T, for each batch")
     metropolis: bool = param(False, help="the Metropolis-Hastings test after each step")
     warm_step: str = param(
@@ -179,7 +179,8 @@ class LAELearner(AmortisedLearner):
             return images(features[:, None], moved.x)[:, 0]
 
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
-        """Also condition_number: of GGᵀ for half as many data as there are features."""
+        """Also condition_number: of GGᵀ for different data, half as many as there are features."""
+        different = torch.unique(x.flatten(1), dim=0)[: max(1, self.settings.features // 2)]
         with torch.no_grad():
-            features = self.features(x[: max(1, self.settings.features // 2)])
+            features = self.features(different.view(-1, *self.shape))
         return super().validate(x, draws) | {"condition_number": condition_number(features)}

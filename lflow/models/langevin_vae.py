@@ -33,8 +33,9 @@ class LangevinVAE(ChainSettings):
     deterministic, noisy: the quasi-symplectic step of `lflow.samplers`, one gradient each, with friction ν
         and the noise σ√ε ξ, σ = 0 or σ² = 2ν, the one strength that has p(z|x) as its stationary law. Given
         ξ a step is a map whose log-determinant is -νdε, d the numbers in z: R = -K νdε (with one ε a
-        coordinate, -Kν Σ ε_i). Without the d it is no bound. Friction is paid for and the noise is never
-        credited, so that with noise the bound is looser the longer the chain.
+        coordinate, -Kν Σ ε_i). Without the d it is no bound; the authors published no code to hold theirs
+        against. Friction is paid for and the noise is never credited, so that with noise the bound is looser
+        the longer the chain.
     reverse_kernel: corrected. Its steps are an exact refreshment p̃ = a p + √(1 - a²) ξ, a = e^{-νε}, and a
         leapfrog step; R = Σ log N(p; a p̃, 1 - a²) - log N(p̃; a p, 1 - a²) = Σ log N(p) - log N(p̃), what the
         noise brings by the kernel that leads back, and no determinant. The quasi-symplectic step has no such

@@ -1,4 +1,4 @@
-"""Settings of the variational autoencoders for black and white data sets: minutes on a CPU."""
+"""Settings of the variational autoencoders for black and white data sets, small enough for a CPU."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def small_presets(model: str, others: Mapping[str, tuple[str, dict[str, Any]]]) 
     for name, (data, changes) in (wanted | dict(others)).items():
         about, settings, training = _SETS[data]
         own = ", ".join(f"{key} {value}" for key, value in changes.items())
-        said = f"{model} of {about}{f', {own}' if own else ''}: minutes on a CPU"
+        said = f"{model} of {about}{f', {own}' if own else ''}: a minute or two on a CPU"
         found[name] = Preset(data, said, settings | changes, training, {"binary": True})
     return found

@@ -46,8 +46,8 @@ MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 OWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "vae": {"digits": {}, "mnist": {}},
     "lae": {
-        "digits": {"encoder_norm": True, "step_size": 2e-6},
-        "mnist": {"encoder_norm": True, "step_size": 2e-7},
+        "digits": {"encoder_norm": True, "step_size": 6e-6},
+        "mnist": {"encoder_norm": True, "step_size": 6e-7},
     },
     "clae": {
         "digits": {"encoder_norm": True, "layer_norm": True, "learning_rate": 1e-3},

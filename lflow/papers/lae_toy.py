@@ -23,7 +23,8 @@ from lflow.short_run import frozen, short_run
 
 SIGMA = torch.tensor([[0.7, 0.6], [0.6, 0.8]])
 DATA, WIDTH, STEP = 3, 128, 4e-4
-METHODS = ("variational", "langevin", "amortised")
+METHODS = ("variational", "langevin", "amortised", "evened")
+SHOWN_METHODS = METHODS[:3]
 REACH, CELLS, SHOWN = 4.0, 160, 40  # of the grid: from -REACH to REACH; cells an axis, and of the picture
 _GAIN = 2.0  # of the decoder's layers: enough that posteriors are no ellipses
 _DRAWS = 112  # a use of random numbers, beside those of lflow.draws
@@ -102,16 +103,20 @@ def langevin(toy: Toy, num_steps: int, skipped: int, step_size: float) -> Tensor
     return found.starts[skipped:].transpose(0, 1)
 
 
-def amortised(toy: Toy, num_steps: int, skipped: int) -> tuple[Tensor, Tensor]:
-    """The same of z = Φ g(x), by one chain on Φ; and g of the data."""
-    with torch.no_grad():
-        features = toy.features(toy.x)
+def amortised(toy: Toy, features: Tensor, num_steps: int, skipped: int) -> Tensor:
+    """The same of z = Φ g, one chain on Φ for all data, features (DATA, WIDTH)."""
     chain = WeightChain(step_size=STEP, num_steps=num_steps)
     with frozen(toy.decoder):
         start = torch.zeros(1, 2, WIDTH)
         found = move_weights(toy.potential, features, start, chain, toy.draws, keep=True)
     assert found.starts is not None
-    return images(features, found.starts[skipped:, 0]).transpose(0, 1), features
+    return images(features, found.starts[skipped:, 0]).transpose(0, 1)
+
+
+def evened(features: Tensor) -> Tensor:
+    """The nearest features, but for a factor, with GGᵀ = c I; c keeps the mean of |g|²."""
+    left, _, right = torch.linalg.svd(features, full_matrices=False)
+    return features.square().sum(1).mean().sqrt() * (left @ right)
 
 
 def work(config: Config) -> Findings:
@@ -120,13 +125,15 @@ def work(config: Config) -> Findings:
     toy = Toy(config["seed"])
     count, skipped = config["steps"], config["steps"] // 3
     probabilities, centres = on_grid(toy)
-    drawn, features = amortised(toy, count, skipped)
+    with torch.no_grad():
+        features = toy.features(toy.x)
     # Plain Langevin on z with a step as long as the mean of those that ALD takes there, h|g|².
     step = STEP * float(features.square().sum(1).mean())
     clouds = {
         "variational": variational(toy, count - skipped, config["fit"]),
         "langevin": langevin(toy, count, skipped, step),
-        "amortised": drawn,
+        "amortised": amortised(toy, features, count, skipped),
+        "evened": amortised(toy, evened(features), count, skipped),
     }
     exact, again = (
         torch.stack([from_grid(p, centres, count - skipped, toy.draws) for p in probabilities])
@@ -136,7 +143,7 @@ def work(config: Config) -> Findings:
     found |= {"floor": _distance(again, exact), "condition": float(condition_number(features))}
     found |= {"step": step, "outside": _outside(probabilities)}
     if config["seed"] == 0:
-        found["points"] = {name: _thinned(cloud) for name, cloud in clouds.items()}
+        found["points"] = {name: _thinned(clouds[name]) for name in SHOWN_METHODS}
         found["grid"] = _coarse(probabilities)
     return found
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lflow import data
 from lflow.models.latent import LatentLearner
 from lflow.papers import langevin_vae_gaussian as gaussian
 from lflow.papers import one_protocol
@@ -63,10 +62,10 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     for num_steps in (5,) if quick else (1, 5, 10):
         tuning = {"tuning": 30 if quick else 150, "count": 4000 if quick else 20_000}
         found += [_tuned(method, num_steps, tuning) for method in TUNED]
-    digits: Config = {"data": "digits", "quick": quick, "steps": 80 if quick else 600}
+    digits: Config = {"data": "digits", "quick": quick, "steps": 120 if quick else 600}
     for seed in range(seeds):
-        found += _compared({**digits, "seed": seed}, (5,) if quick else (1, 5, 10))
-    if not quick and _is_at_hand("mnist"):
+        found += _compared({**digits, "seed": seed}, (2,) if quick else (1, 5, 10))
+    if not quick and one_protocol.is_at_hand("mnist"):
         found += _compared({"data": "mnist", "quick": quick, "steps": 600, "seed": 0}, (5,))
     return found
 
@@ -103,14 +102,6 @@ def _compared(config: Config, counts: Sequence[int]) -> list[Job]:
         )
         for method, count in places
     ]
-
-
-def _is_at_hand(name: str) -> bool:
-    try:
-        data.open(name, "test")
-    except OSError:  # neither here nor to be had
-        return False
-    return True
 
 
 def work(config: Config) -> Findings:

@@ -26,7 +26,7 @@ LATENT_DIM = 8
 NETWORKS: Mapping[str, Any] = {"latent_dim": LATENT_DIM, "likelihood": "bernoulli", "width": 64, "depth": 2}
 """Of the decoder, and of an encoder where a model has one."""
 BATCH = 100
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 0.01
 IMAGES: Mapping[str, int] = {"digits": 0, "mnist": 10_000}
 """Images to train on; 0 for all."""
 _BOUND_DRAWS = 10  # of the model's own bound, for each point
@@ -79,8 +79,7 @@ def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL)
     by annealing (annealed), which looks for what the weights may have missed. bound: the mean of the model's
     own `elbo`, None without one. squared_error: of a reconstructed pixel; log_conditional: log p(x|z), both
     at the model's own z. gradients: of log p(x, z), a data point in a training step, as the learner's
-    `gradient_evaluations` says; seconds: of the fastest of 20 training steps
-    of 100, without the optimiser's.
+    `gradient_evaluations` says; seconds: of the fastest of 20 training steps of 100, without the optimiser's.
     """
     draws = Draws(seed, 0, use=_EVALUATION)
     found = importance.log_likelihood(learner, x, effort.weights, seed)
