@@ -70,7 +70,8 @@ def log_likelihood(
     """log p(x) of each x, (n, *shape), from below on average, by `num_samples` weights.
 
     Under an energy prior less log Z, which is estimated by annealing: the difference of two lower bounds is
-    no bound. An effective sample size near one says that q does not fit. propose: makes another q than `fitted`.
+    no bound. An effective sample size near one says that q does not fit. propose: makes another q than
+    `fitted`.
 
     Example:
         >>> found = log_likelihood(lflow.load("runs/latent"), x)
