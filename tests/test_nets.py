@@ -75,7 +75,7 @@ def test_generator_as_published_for_svhn() -> None:
         (lambda: nets.energy_net((1, 8, 8), "conv", width=(8, 8)), "takes one width"),
         (lambda: nets.energy_net((2,), activation="swish"), "silu"),
         (lambda: nets.generator(4, (1, 4, 4), "conv"), "at least 8 by 8"),
-        (lambda: nets.encoder((2,), 3, "residual"), "mlp, conv or strided"),
+        (lambda: nets.encoder((2,), 3, "residual"), "conv or strided"),
     ],
 )
 def test_what_cannot_be_built_is_refused(call, words) -> None:

@@ -92,8 +92,8 @@ def state(n: int = 1, dim: int = 4) -> tuple[Tensor, Tensor, Tensor]:
 def test_leapfrog_comes_back() -> None:
     learner, (x, z, p) = hamiltonian(), state(6)
     with torch.no_grad():
-        end, momentum = learner.flow(x, z, p)
-        back, reversed_momentum = learner.flow(x, end, -momentum)
+        end, momentum = learner.chain(x, z, p, Draws(0, 0))[:2]
+        back, reversed_momentum = learner.chain(x, end, -momentum, Draws(0, 0))[:2]
     assert (end - z).abs().max() > 0.1
     torch.testing.assert_close(back, z, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(reversed_momentum, -p, rtol=1e-9, atol=1e-9)
@@ -105,7 +105,7 @@ def test_volume_of_a_hamiltonian_chain(tempering: str) -> None:
     factors = learner.tempering(z).detach()
 
     def steps(both: Tensor) -> Tensor:
-        return torch.cat(learner.flow(x, both[None, :4], both[None, 4:]), 1)[0]
+        return torch.cat(learner.chain(x, both[None, :4], both[None, 4:], Draws(0, 0))[:2], 1)[0]
 
     jacobian = torch.autograd.functional.jacobian(steps, torch.cat([z, p], 1)[0])
     assert float(torch.linalg.slogdet(jacobian)[1]) == pytest.approx(0, abs=1e-9)
@@ -122,7 +122,6 @@ def test_volume_of_a_hamiltonian_chain(tempering: str) -> None:
 @pytest.mark.parametrize(
     ("name", "mode", "expected"),
     [
-        ("vae", {}, 0),
         ("hvae", {"tempering": "none"}, 6),
         ("hvae", {"tempering": "free"}, 6),
         ("langevin_vae", {"mode": "deterministic"}, 5),
@@ -133,7 +132,7 @@ def test_volume_of_a_hamiltonian_chain(tempering: str) -> None:
 def test_gradients_of_a_chain(
     name: str, mode: dict[str, Any], expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learner = linear_case(name, **({} if name == "vae" else {"num_steps": 5}), **mode).learner
+    learner = linear_case(name, num_steps=5, **mode).learner
     taken = []
     ours = learner.energy_gradient
 
@@ -233,7 +232,7 @@ def test_inference_is_the_mean_or_the_end_of_the_chain() -> None:
     draws = Draws(5, 0, use=102)
     with torch.no_grad():
         z = learner.posterior(x).draw(draws)
-        end, _ = learner.flow(x, z, draws.normal(z.shape).double())
+        end = learner.chain(x, z, draws.normal(z.shape).double(), draws).z
     torch.testing.assert_close(learner.infer(x, 5), end)
 
 

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from lflow.draws import Draws
 from lflow.models.base import Preset, registry
-from lflow.models.variational import LARGEST_STEP, ChainSettings, VariationalLearner
+from lflow.models.chained import ChainLearner, ChainSettings, End
 from lflow.models.variational_presets import small_presets
 from lflow.nets.bounded import Bounded
-from lflow.nets.flows.flow import standard_normal
 from lflow.samplers.underdamped import leapfrog
 from lflow.spec import param
 
@@ -102,41 +101,24 @@ class Tempering(nn.Module):
         return (temperatures[1:] / temperatures[:-1]).sqrt().to(like)
 
 
-class HVAELearner(VariationalLearner):
-    """An encoder, a decoder and the steps between them."""
+class HVAELearner(ChainLearner):
+    """A chain of leapfrog steps with tempering."""
 
     settings: HVAE
 
     def __init__(self, settings: HVAE, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
-        size, dim = settings.step_size, settings.latent_dim
-        self.step_sizes = Bounded(size, LARGEST_STEP, (dim,), settings.learn_step_size)
         self.tempering = Tempering(settings)
 
     @property
     def gradient_evaluations(self) -> int:
         return self.settings.num_steps + 1
 
-    def flow(self, x: Tensor, z: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
-        """(z_K, p_K) from z_0 and γ, (n, latent_dim) each: a map with the determinant 1."""
+    def chain(self, x: Tensor, z: Tensor, fresh: Tensor, draws: Draws) -> End:
+        """From z_0 and γ by a map with the determinant 1: nothing is drawn, nothing adds to the bound."""
         gradient, h, factors = self.energy_gradient(x), self.step_sizes().to(z), self.tempering(z)
         p, grad = fresh / factors.prod(), gradient(z)
         for factor in factors:
             z, p, grad = leapfrog(z, p, grad, h, gradient)
             p = factor * p
-        return z, p
-
-    @torch.no_grad()
-    def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
-        """z_K, (n, latent_dim), without a gradient; `draws` may be a seed."""
-        given = self.fresh_draws(draws) if isinstance(draws, int) else draws
-        z = self.posterior(x).draw(given)
-        return self.flow(x, z, given.normal(z.shape).to(z))[0]
-
-    def elbo(self, x: Tensor, draws: Draws) -> Tensor:
-        q = self.posterior(x)
-        z = q.draw(draws)
-        fresh = draws.normal(z.shape).to(z)
-        end, p = self.flow(x, z, fresh)
-        before = q.log_prob(z) + standard_normal(fresh)
-        return self.log_joint(x, end) + standard_normal(p) - before
+        return End(z, p, z.new_zeros(()))

@@ -6,14 +6,12 @@ Knows nothing of how a run is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from lflow.draws import Draws
 from lflow.models.base import registry
-from lflow.models.variational import LARGEST_STEP, ChainSettings, VariationalLearner
+from lflow.models.chained import ChainLearner, ChainSettings, End
 from lflow.models.variational_presets import small_presets
 from lflow.nets.bounded import Bounded
 from lflow.nets.flows.flow import standard_normal
@@ -75,33 +73,23 @@ class LangevinVAE(ChainSettings):
         return LangevinVAELearner(self, shape, levels)
 
 
-class End(NamedTuple):
-    """Where a chain ends, (n, latent_dim), and R, which broadcasts over (n,)."""
-
-    z: Tensor
-    p: Tensor
-    log_ratio: Tensor
-
-
-class LangevinVAELearner(VariationalLearner):
-    """An encoder, a decoder and the steps between them."""
+class LangevinVAELearner(ChainLearner):
+    """A chain of steps with friction."""
 
     settings: LangevinVAE
 
     def __init__(self, settings: LangevinVAE, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
-        size, dim = settings.step_size, settings.latent_dim
-        self.step_sizes = Bounded(size, LARGEST_STEP, (dim,), settings.learn_step_size)
         self.friction = Bounded(settings.friction, LARGEST_FRICTION, (), settings.learn_friction)
 
     @property
     def gradient_evaluations(self) -> int:
         return self.settings.num_steps + (self.settings.mode == "reverse_kernel")
 
-    def chain(self, x: Tensor, z: Tensor, p: Tensor, draws: Draws) -> End:
-        """K steps from z_0 and p_0, (n, latent_dim) each."""
+    def chain(self, x: Tensor, z: Tensor, fresh: Tensor, draws: Draws) -> End:
+        """From z_0 and p_0, with R."""
         steps = self._with_refreshment if self.settings.mode == "reverse_kernel" else self._quasi_symplectic
-        return steps(x, z, p, draws)
+        return steps(x, z, fresh, draws)
 
     def _quasi_symplectic(self, x: Tensor, z: Tensor, p: Tensor, draws: Draws) -> End:
         gradient, h, friction = self.energy_gradient(x), self.step_sizes().to(z), self.friction().to(z)
@@ -120,18 +108,3 @@ class LangevinVAELearner(VariationalLearner):
             log_ratio = log_ratio + standard_normal(before) - standard_normal(p)
             z, p, grad = leapfrog(z, p, grad, h, gradient)
         return End(z, p, log_ratio)
-
-    @torch.no_grad()
-    def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
-        """z_K, (n, latent_dim), without a gradient; `draws` may be a seed."""
-        given = self.fresh_draws(draws) if isinstance(draws, int) else draws
-        z = self.posterior(x).draw(given)
-        return self.chain(x, z, given.normal(z.shape).to(z), given).z
-
-    def elbo(self, x: Tensor, draws: Draws) -> Tensor:
-        q = self.posterior(x)
-        z = q.draw(draws)
-        p = draws.normal(z.shape).to(z)
-        end = self.chain(x, z, p, draws)
-        before = q.log_prob(z) + standard_normal(p)
-        return self.log_joint(x, end.z) + standard_normal(end.p) - before + end.log_ratio

@@ -46,6 +46,10 @@ class VAELearner(VariationalLearner):
 
     settings: VAE
 
+    @property
+    def gradient_evaluations(self) -> int:
+        return 0
+
     def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
         """The mean of q(z | x), (n, latent_dim), without a gradient; nothing is drawn."""
         with torch.no_grad():

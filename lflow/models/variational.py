@@ -1,13 +1,11 @@
 """What variational autoencoders share: a Gaussian encoder, and a bound on log p(x) that is ascended.
 
-How the bound is made, and by what chain z goes on from the encoder's draw, is each model's own. Knows nothing
-of how a run is kept.
+How the bound is made is each model's own. Knows nothing of how a run is kept.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -16,16 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lflow.draws import Draws
-from lflow.energies.base import value_and_grad
 from lflow.metrics import sliced_wasserstein2
 from lflow.models.base import Part, TrainingStep
 from lflow.models.distance import distance
 from lflow.models.latent import LatentLearner, LatentSettings
 from lflow.nets import encoder
 from lflow.spec import param
-
-LARGEST_STEP = 0.5
-"""Of a chain's step in any coordinate, learned or not: the bound of HVAE's authors."""
 
 _MOST_VALIDATED = 500
 
@@ -55,21 +49,6 @@ class VariationalSettings(LatentSettings):
     optimiser: str = param("adam", choices=("adam", "adamax"), advanced=True, help="of all that learns")
 
 
-@dataclass(frozen=True)
-class ChainSettings(VariationalSettings):
-    """The chain that goes on from the encoder's z."""
-
-    num_steps: int = param(5, 1, 1000, log=True, shown=(1, 50), unit="steps", help="K, of the chain")
-    step_size: float = param(
-        0.2,
-        1e-6,
-        LARGEST_STEP,
-        log=True,
-        help="ε of the chain; of a learned one the start",
-    )
-    learn_step_size: bool = param(True, help="learn ε, one for each coordinate, between 0 and 0.5")
-
-
 class VariationalLearner(LatentLearner):
     """A decoder, a prior and an encoder that ascend a bound. A subclass gives the bound, `elbo`."""
 
@@ -91,14 +70,6 @@ class VariationalLearner(LatentLearner):
         """q(z | x): the encoder gives the mean, and a number whose softplus is the standard deviation."""
         mean, raw = self.encoder(x).to(x.dtype).chunk(2, 1)
         return Gaussian(mean, F.softplus(raw))
-
-    def energy_gradient(self, x: Tensor) -> Callable[[Tensor], Tensor]:
-        """z -> -∇_z log p(x, z), (n, latent_dim); differentiable in turn where z is."""
-        return lambda z: value_and_grad(lambda at: -self.log_joint(x, at), z)[1]
-
-    @property
-    def gradient_evaluations(self) -> int:
-        return 0
 
     def elbo(self, x: Tensor, draws: Draws) -> Tensor:
         """A draw of a number that is log p(x) at most on average, (n,); its exponential's mean is p(x)."""

@@ -29,8 +29,8 @@ COUNTS = (*TESTED, LONG)
 def draw(findings: Findings) -> Any:
     """A row for each data set of points, and one for digits."""
     plane = findings["plane"]
-    drawn = figure.new(12.4, 2.15 * len(plane) + 1.7)
-    rows = drawn.add_gridspec(len(plane) + 1, 1, height_ratios=[*[1.0] * len(plane), 0.6])
+    drawn = figure.new(12.4, 2.15 * len(plane) + 2.3)
+    rows = drawn.add_gridspec(len(plane) + 1, 1, height_ratios=[*[1.0] * len(plane), 0.9])
     for place, name in enumerate(plane):
         panels = rows[place].subgridspec(1, 6, width_ratios=(1, 1, 1, 1, 1, 1.7)).subplots()
         _clouds(panels[:3], name, findings["pictures"][name], first=place == 0)
@@ -61,7 +61,7 @@ def _clouds(panels: Any, name: str, picture: Findings | None, first: bool) -> No
 
 
 def _densities(panels: Any, name: str, picture: Findings | None, table: Findings, first: bool) -> None:
-    titles = ("b  density of the pair", "of exp(f)/Z, on a grid") if first else ("", "")
+    titles = ("b  the pair", "exp(f)/Z") if first else ("", "")
     box = box_of(name)
     for axes, title, key in zip(panels, titles, ("pair_density", "energy_density"), strict=True):
         _plain(axes, name)

@@ -137,5 +137,9 @@ def _costs(axes: Any, table: Findings) -> None:
     for method in ("vae", "iwae", "hvae", "deterministic", "noisy", "reverse_kernel"):
         row = [row for row in table["rows"] if row["method"] == method][-1]
         ends.append((row["gradients"]["mean"], 1000 * row["seconds"]["mean"], NAMES[method], SHADES[method]))
-    axes.set(xlabel="gradients of log p(x, z) a data point", ylabel="ms for a batch of 100", ylim=(0, None))
+    axes.set(
+        xlabel="gradients of log p(x, z) a data point",
+        ylabel="processor's ms for a batch of 100",
+        ylim=(0, None),
+    )
     figure.label_ends(axes, ends, gap=0.085)

@@ -196,9 +196,9 @@ def _costs(where: str, rows: Sequence[Findings], count: int) -> str:
     )
     hvae, ours = at["hvae"], at["deterministic"]
     return (
-        f"{where}, K = {count}: gradients of log p(x, z) a data point in a training step, and the time of a "
-        f"step of 100: {told}. Two gradients a step, as the paper has it, are leapfrog's where none is kept; "
-        f"kept, they are K + 1 in all, so that the quasi-symplectic step saves one of "
+        f"{where}, K = {count}: gradients of log p(x, z) a data point in a training step, and the "
+        f"processor's time for one of 100: {told}. Two gradients a step, as the paper has it, are leapfrog's "
+        f"where none is kept; kept, they are K + 1 in all, so that the quasi-symplectic step saves one of "
         f"{hvae['gradients']['mean']:.0f}, and a training step takes {_share(hvae, ours)} of HVAE's time."
     )
 

@@ -79,7 +79,8 @@ def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL)
     by annealing (annealed), which looks for what the weights may have missed. bound: the mean of the model's
     own `elbo`, None without one. squared_error: of a reconstructed pixel; log_conditional: log p(x|z), both
     at the model's own z. gradients: of log p(x, z), a data point in a training step, as the learner's
-    `gradient_evaluations` says; seconds: of the fastest of 20 training steps of 100, without the optimiser's.
+    `gradient_evaluations` says; seconds: of the processor, for the fastest of 20 training steps of 100,
+    without the optimiser's.
     """
     draws = Draws(seed, 0, use=_EVALUATION)
     found = importance.log_likelihood(learner, x, effort.weights, seed)
@@ -119,7 +120,7 @@ def _bound(learner: LatentLearner, x: Tensor, draws: Draws) -> float | None:
 
 
 def _seconds(learner: LatentLearner, x: Tensor, seed: int) -> float:
-    """The least time of a training step and its gradients: what else a machine does only adds to it.
+    """The processor's least time for a training step and its gradients: other work only adds to it.
 
     Of a copy, since a step may change the model.
     """
@@ -127,8 +128,8 @@ def _seconds(learner: LatentLearner, x: Tensor, seed: int) -> float:
     batch = x[torch.arange(BATCH) % len(x)]
     taken = []
     for step in range(_TIMED):
-        began = time.perf_counter()
+        began = time.process_time()
         found = learning.training_step(batch, Draws(seed, step))
         torch.stack(list(found.losses.values())).sum().backward()
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     return min(taken)
