@@ -127,6 +127,16 @@ def test_the_likelihood_of_a_linear_model(measure: Callable[[Subject], list[Scor
     assert measure(subject(plane())) == []
 
 
+def test_independent_pixels_are_counted() -> None:
+    learner = plane()
+    asked = Subject(learner, DataChoice(source="digits", binary=True), limit=50)
+    x = asked.unseen.all().x
+    white = ((asked.training.all().x > 0).double().sum(0) + 0.5) / (len(asked.training) + 1)
+    law = torch.distributions.Bernoulli(white)
+    expected = float(law.log_prob((x > 0).double()).flatten(1).sum(1).mean())
+    assert likelihood.independent_log_likelihood(asked, x) == pytest.approx(expected)
+
+
 # --- samples ------------------------------------------------------------------------------------------------
 
 

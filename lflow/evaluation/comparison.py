@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from lflow.evaluation.likelihood import of_grey_values
 from lflow.evaluation.subject import Score, Subject
 from lflow.models.base import Learner
 from lflow.training.config import DataChoice
@@ -42,11 +43,9 @@ def _said(choice: DataChoice, key: str) -> str:
 
 def _measured(learner: Learner) -> str:
     """What a model's likelihood is of, where it has one."""
-    decoder = getattr(learner, "decoder", None)
-    if decoder is None and not hasattr(learner, "log_prob") and not hasattr(learner, "log_prob_flow"):
+    if not any(hasattr(learner, name) for name in ("decoder", "log_prob", "log_prob_flow")):
         return ""
-    grey = learner.levels is not None if decoder is None else hasattr(decoder, "levels")
-    return f"{learner.levels} grey values" if grey else "densities"
+    return f"{learner.levels} grey values" if of_grey_values(learner) else "densities"
 
 
 def side_by_side(found: Found) -> str:

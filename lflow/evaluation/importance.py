@@ -1,18 +1,19 @@
 """Importance-weighted likelihood: log p(x) of any model with latent vectors, by one protocol for all.
 
 However a model infers z, each x gets a proposal q(z) of its own, fitted to log p(x, z) in the same way and
-from the same start. It knows of a model its prior and log p(x | z), and nothing of its own inference.
+from starts drawn in the same way. It knows of a model its prior and log p(x | z), not its own inference.
 
     log p(x) ≥ E log (1/k) Σ_i p(x, z_i) / q(z_i),   z_i ~ q
 
-for any q, and nearer the more samples (Burda, Grosse & Salakhutdinov 2016, arXiv 1509.00519). What q leaves
-out, a mode that the fit did not find, is missing without a sign: `annealed` looks for modes, and costs more.
+for any q, and nearer the more samples (Burda, Grosse & Salakhutdinov 2016, arXiv 1509.00519). Here q is a
+mixture of fits from different starts. What it leaves out, a mode that no fit found, is missing without a
+sign: `annealed` looks for modes, and costs more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,8 @@ from lflow.evaluation.annealed import Annealing, LatentModel, LogMean, log_norma
 
 _MOST_ROWS = 8192  # latent vectors at once
 _MOST_NUMBERS = 2**24  # in the factors of one part's proposals
-_CANDIDATES = 32  # prior draws that the fit may start from
+_CANDIDATES = 8  # prior draws that the fit may start from
+_FITS = 3  # to each x, from different starts: they may find different modes
 _FIT_STEPS, _FIT_DRAWS, _RATE = 250, 8, 0.1
 _DEGREES = 10  # of freedom: heavy enough a tail that no weight runs away, and nearly a Gaussian
 
@@ -37,23 +39,24 @@ class Proposal(NamedTuple):
     mean: Tensor
     factor: Tensor
 
-    def draw(self, copies: int, draws: Draws) -> tuple[Tensor, Tensor]:
-        """z, (copies, n, d), and log q(z), (copies, n), float64."""
+    def draw(self, copies: int, draws: Draws) -> Tensor:
+        """z, (copies, n, d)."""
         n, d = self.mean.shape
         normal = draws.normal((copies * n, d)).view(copies, n, d)
         squares = draws.normal((copies * n, _DEGREES)).square().sum(1).view(copies, n)
         standard = normal / (squares / _DEGREES).sqrt()[..., None]
-        z = self.mean + torch.einsum("nij,cnj->cni", self.factor, standard)
-        return z, self._log_standard(standard.double(), d) - self._log_volume()
+        return self.mean + torch.einsum("nij,cnj->cni", self.factor, standard)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z), (copies, n, d) -> (copies, n), float64."""
+        d, away = z.shape[-1], (z - self.mean).permute(1, 2, 0).double()
+        squares = torch.linalg.solve_triangular(self.factor.double(), away, upper=False).square().sum(1).T
+        constant = math.lgamma((_DEGREES + d) / 2) - math.lgamma(_DEGREES / 2)
+        constant -= d * math.log(_DEGREES * math.pi) / 2
+        return constant - self._log_volume() - (_DEGREES + d) / 2 * torch.log1p(squares / _DEGREES)
 
     def _log_volume(self) -> Tensor:
         return self.factor.diagonal(dim1=-2, dim2=-1).double().log().sum(-1)
-
-    @staticmethod
-    def _log_standard(standard: Tensor, d: int) -> Tensor:
-        constant = math.lgamma((_DEGREES + d) / 2) - math.lgamma(_DEGREES / 2)
-        constant -= d * math.log(_DEGREES * math.pi) / 2
-        return constant - (_DEGREES + d) / 2 * torch.log1p(standard.square().sum(-1) / _DEGREES)
 
 
 @torch.no_grad()
@@ -67,7 +70,8 @@ def log_likelihood(
     """log p(x) of each x, (n, *shape), from below on average, by `num_samples` weights.
 
     Under an energy prior less log Z, which is estimated by annealing: the difference of two lower bounds is
-    no bound. An effective sample size near one says that q does not fit. propose: another q than `fitted`.
+    no bound. An effective sample size near one says that q does not fit. propose: makes another q than
+    `fitted`.
 
     Example:
         >>> found = log_likelihood(lflow.load("runs/latent"), x)
@@ -76,18 +80,28 @@ def log_likelihood(
     draws = Draws(seed, 3, x.device, use=SYNTHESIS)
     d = model.prior.draw_base(1, draws).shape[1]
     parts = x.split(max(1, min(_MOST_ROWS // _FIT_DRAWS, _MOST_NUMBERS // d**2)))
-    weights = [_weights(model, x, (propose or fitted)(model, x, draws), num_samples, draws) for x in parts]
+    weights = []
+    for part in parts:
+        proposals = [(propose or fitted)(model, part, draws) for _ in range(_FITS)]
+        weights.append(_weights(model, part, proposals, num_samples, draws))
     log_z = None if model.prior.normalised else log_normaliser(model.prior, Annealing(), x.device, seed)
     found = LogMean.of(torch.cat(weights, 1), math.nan, float(log_z.standard_error) if log_z else 0.0)
     return found._replace(log_mean=found.log_mean - log_z.log_mean) if log_z else found
 
 
-def _weights(model: LatentModel, x: Tensor, proposal: Proposal, count: int, draws: Draws) -> Tensor:
-    """log p(x, z) - log q(z) of `count` z for each x, (count, n), float64."""
+def _weights(
+    model: LatentModel, x: Tensor, proposals: Sequence[Proposal], count: int, draws: Draws
+) -> Tensor:
+    """log p(x, z) - log q(z) of `count` z for each x, (count, n), float64: q is a mixture of the proposals,
+    and each gives as many z as its share in it says."""
     found, most = [], max(1, _MOST_ROWS // len(x))
-    for done in range(0, count, most):
-        z, log_q = proposal.draw(min(most, count - done), draws)
-        found.append(_log_joint(model, x, z).double() - log_q)
+    counts = [len(range(place, count, len(proposals))) for place in range(len(proposals))]
+    used = [(proposal, share) for proposal, share in zip(proposals, counts, strict=True) if share]
+    for proposal, share in used:
+        for done in range(0, share, most):
+            z = proposal.draw(min(most, share - done), draws)
+            each = [other.log_prob(z) + math.log(of_it / count) for other, of_it in used]
+            found.append(_log_joint(model, x, z).double() - torch.stack(each).logsumexp(0))
     return torch.cat(found)
 
 

@@ -126,8 +126,17 @@ def _has_latent_vectors(learner: Learner) -> bool:
 def _latent_score(name: str, found: LogMean, about: str, subject: Subject, x: Tensor) -> Score:
     mean, error = mean_and_error(found.log_mean.cpu())
     estimate = float(found.standard_error.square().mean()) / len(x) + found.shared_error**2
-    beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}
+    if of_grey_values(subject.learner):
+        beside = {"independent pixels": independent_log_likelihood(subject, x.cpu())}
+    else:
+        beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}
     return Score(name, mean, (error**2 + estimate) ** 0.5, "nats", beside, about)
+
+
+def of_grey_values(learner: Learner) -> bool:
+    """Whether a model's likelihood is a probability of grey values, and not a density."""
+    decoder = getattr(learner, "decoder", None)
+    return learner.levels is not None if decoder is None else hasattr(decoder, "levels")
 
 
 def gaussian_log_likelihood(subject: Subject, x: Tensor) -> float:
@@ -136,6 +145,19 @@ def gaussian_log_likelihood(subject: Subject, x: Tensor) -> float:
 
     fitted = LedoitWolf().fit(subject.training.all().x.flatten(1).double().numpy())
     return float(fitted.score(x.flatten(1).double().numpy()))
+
+
+def independent_log_likelihood(subject: Subject, x: Tensor) -> float:
+    """The mean of log P(x) where every pixel has the grey values of the training data, one more spread over
+    all of them."""
+    known, levels = subject.training, subject.training.levels
+    assert levels is not None
+    grey = ((x + 1) / 2 * (levels - 1)).round()
+    total = torch.zeros(len(x), dtype=torch.float64)
+    for level in range(levels):
+        share = ((known.values == level).sum(0).double() + 1 / levels) / (len(known) + 1)
+        total += ((grey == level) * share.log()).flatten(1).sum(1)
+    return float(total.mean())
 
 
 def in_batches(function: Callable[[Tensor], Tensor], x: DataSet, subject: Subject) -> Tensor:

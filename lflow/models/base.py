@@ -68,7 +68,8 @@ class Model(Declared):
 
 class Learner(nn.Module):
     """Base of what learns. Besides `training_step` and `synthesize`, a subclass offers what it can of
-    `log_prob(x)`, `reconstruct(x)`, `interpolate(a, b, k)`, `inpaint(x, mask)` and `anomaly_score(x)`."""
+    `log_prob(x)`, `reconstruct(x)`, `interpolate(a, b, k)`, `inpaint(x, mask)`, `recover(y, noise)` and
+    `anomaly_score(x)`: lflow/tasks asks what there is."""
 
     best: ClassVar[str] = ""
     """The metric of `validate` that is least for the best weights."""
