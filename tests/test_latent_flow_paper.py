@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score
 
 from lflow import data
-from lflow.papers import figure, latent_flow
+from lflow.papers import figure, latent_flow, one_protocol
 from lflow.papers.experiment import Config, Findings, Record, key
 from lflow.papers.latent_flow import LONGER
 from lflow.papers.latent_flow_findings import MEASURES
@@ -19,12 +19,12 @@ from tests.statistics import one_thread  # noqa: F401  (a fixture)
 
 @pytest.fixture
 def with_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latent_flow, "_is_at_hand", lambda name: True)
+    monkeypatch.setattr(one_protocol, "is_at_hand", lambda name: True)
 
 
 @pytest.fixture
 def without_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latent_flow, "_is_at_hand", lambda name: False)
+    monkeypatch.setattr(one_protocol, "is_at_hand", lambda name: False)
 
 
 def made_up(config: Config, accuracy: dict[str, float], precision: dict[str, float]) -> Findings:
@@ -83,7 +83,7 @@ def test_a_first_look_leaves_mnist_alone(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def never(name: str) -> bool:
         raise AssertionError("a first look asks for no files")
 
-    monkeypatch.setattr(latent_flow, "_is_at_hand", never)
+    monkeypatch.setattr(one_protocol, "is_at_hand", never)
     findings = concluded(True, APART, PRECISION)
     assert "MNIST is left out" in findings["sentences"][-1]
     assert all(file.exists() for file in figure.save(lambda: latent_flow.draw(findings), tmp_path))

@@ -20,6 +20,7 @@ from lflow.draws import Draws
 from lflow.evaluation.annealed import Annealing, bounds, log_likelihood
 from lflow.metrics import auprc, knn_score, nearest_neighbour_accuracy, pca_score
 from lflow.models.latent_flow import LatentFlowLearner
+from lflow.papers import one_protocol
 from lflow.papers.experiment import Config, Findings, Job
 from lflow.papers.latent_flow_findings import PLAIN, PRIORS, conclude
 from lflow.papers.learn import learn
@@ -52,7 +53,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
             left_out = digits | {"seed": seed, "steps": fewer, "held_out": digit}
             # The chains of an energy prior make it the dearest: it is ranked with two seeds.
             found += _rankings(left_out, PRIORS if seed < 2 and not quick else PRIORS[:2])
-    if quick or not _is_at_hand("mnist"):
+    if quick or not one_protocol.is_at_hand("mnist"):
         return found
     mnist: Config = {"data": "mnist", "latent_dim": 20, "rate": 0.003, "seed": 0}
     found += _comparisons(mnist | {"steps": 600} | tested, PRIORS)
@@ -74,14 +75,6 @@ def _rankings(config: Config, priors: Sequence[str]) -> list[Job]:
 def _job(config: Config) -> Job:
     weight = COST.get(config["method"], 0.0) * (5 if config["data"] == "mnist" else 1)
     return Job(config, 100 + weight * config["steps"])
-
-
-def _is_at_hand(name: str) -> bool:
-    try:
-        data.open(name, "test")
-    except OSError:  # neither here nor to be had
-        return False
-    return True
 
 
 def work(config: Config) -> Findings:
