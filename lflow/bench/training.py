@@ -110,7 +110,8 @@ def measure(name: str, preset: str, device: torch.device, turn: float, large: bo
         world = running.world
         with counted() as gradients:
             alone()
-        chain = sum(gradients) / len(batch)
+        # A model of latent vectors knows its own: a chain of weights is one for a whole batch.
+        chain = getattr(learner, "gradient_evaluations", sum(gradients) / len(batch))
         step, model = _paired((running.take_step, alone), device, turn)
         running.unseen.clear()
         others = {
