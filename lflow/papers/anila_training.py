@@ -2,9 +2,9 @@
 
 Rings: where the chains end over training, and the learned density on a grid, which shows what a bias of the
 chains does to the energy. Digits: the Fréchet distance of where chains end. All methods of a part take as
-many gradients an iteration and share network, data, noise, seeds and step size, which is tuned for none. It
-is the beginning of a training: the rings are not yet told apart, and with a larger learning rate the energies
-of every method, ULA's too, run away. `lflow.papers.anila` is about the chains themselves.
+many gradients an iteration and share network, data, noise, seeds and step size, which is tuned for none: as
+the energy grows steep, which of them bear that step is a part of what is found. `lflow.papers.anila` is about
+the chains themselves.
 """
 
 from __future__ import annotations
