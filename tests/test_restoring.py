@@ -178,6 +178,24 @@ def test_descent_through_the_chain_is_that_of_a_linear_one() -> None:
     assert torch.equal(learner.inpaint(y, torch.tensor([0, 1]))[:, :, 0], y[:, :1].expand(2, 4))
 
 
+def test_a_descent_takes_as_many_rows_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, count = pair(noise="as_coded"), 30
+    y = torch.linspace(-1, 1, 14).view(7, 2)
+    seen, sizes = seen_of(y, (2,), torch.tensor([0, 1])), []
+    monkeypatch.setattr(type(learner), "rows_at_once", 3)
+    inner = learner._matched_part
+    monkeypatch.setattr(learner, "_matched_part", lambda s, *rest: sizes.append(len(s.y)) or inner(s, *rest))
+    starts, ends = learner._matched(seen, Draws(3, 0), count)
+    assert sizes == [3, 3, 1]
+    through = (1 - 0.02 * torch.tensor([1.0, 2.0])) ** 5
+    torch.testing.assert_close(ends, starts * through)
+
+
+def test_a_long_descent_takes_few_rows_at_once() -> None:
+    chosen = CoopFlow(net="conv", width=4, chain_steps=30, flow_levels=2, flow_depth=1, flow_width=4)
+    assert chosen.build((1, 8, 8), 17).rows_at_once == 2**20 // (64 * 30)
+
+
 @pytest.mark.parametrize("noise", ["paper", "as_coded"])
 def test_a_pair_reconstructs(noise: str) -> None:
     learner = pair(noise=noise)

@@ -15,7 +15,7 @@ from torch import Tensor
 import lflow
 from lflow import cli, tasks
 from lflow.data import DataSet
-from lflow.evaluation import comparison
+from lflow.evaluation import comparison, reconstruction
 from lflow.evaluation.plain import MEAN, NEAREST, compared, guesses
 from lflow.evaluation.subject import Score, Subject, numbered_as
 from lflow.models import coopflow
@@ -125,6 +125,32 @@ def test_every_task_that_is_offered_is_done(name: str, preset: str) -> None:
     for task in set(TASKS) - set(offered(learner)):
         with pytest.raises(ValueError, match=f"{name} cannot {task}; it can: synthesize"):
             perform(task, subject, Settings(num=2))
+
+
+def test_a_reconstruction_that_takes_long_is_of_few_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, _ = ready("coopflow", "digits")
+    found = Subject(learner, DataChoice(source="digits", limit=50), limit=30)
+    monkeypatch.setattr(coopflow, "NUM_STEPS", 10_000)
+    asked: list[int] = []
+    monkeypatch.setattr(learner, "reconstruct", lambda x, seed: (asked.append(len(x)), x)[1])
+    (score,) = reconstruction.of_data(found)
+    assert sum(asked) == 8
+    assert "8 test data points" in score.about
+    assert "generate --task reconstruct" in score.about
+
+
+def test_many_rows_are_taken_in_parts_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, _ = ready("ebm", "two_moons")
+    told: list[tuple[str, int, int]] = []
+    found = Subject(
+        learner, DataChoice(source="two_moons", limit=50), limit=20, tell=lambda *words: told.append(words)
+    )
+    monkeypatch.setattr(type(learner), "rows_at_once", 4)
+    for task in ("inpaint", "recover"):
+        made = perform(task, found, Settings(num=5, num_chains=2, chain_steps=2)).arrays["made"]
+        assert made.shape == (5, 2, 2)
+        assert ("data points", 4, 5) in told
+        told.clear()
 
 
 def test_most_models_can_most() -> None:

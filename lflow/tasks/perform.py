@@ -5,6 +5,7 @@ Knows of a model the methods that it has, and nothing of files.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from lflow.draws import SYNTHESIS, Draws, derived_seed
 from lflow.evaluation import outliers, reconstruction
 from lflow.evaluation.plain import compared, guesses
 from lflow.evaluation.subject import Score, Subject
-from lflow.evaluation.synthesis import synthesize
+from lflow.evaluation.synthesis import parts, synthesize
 from lflow.metrics import auroc
 from lflow.models.base import Learner
 from lflow.tasks.base import Outcome, Settings, Task
@@ -57,7 +58,7 @@ def _synthesize(subject: Subject, settings: Settings) -> Outcome:
 
 def _reconstruct(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
-    made = _offers(subject).reconstruct(x, seed=subject.seed)
+    made = reconstruction.reconstructed(subject, x)
     score = reconstruction.scored(subject, x, made)
     rows = {"original": x, "reconstruction": made}
     return Outcome(rows, [score], rows)
@@ -82,8 +83,12 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     missing = settings.missing(x, derived_seed(subject.seed, 1))
     seen = x.masked_fill(missing, 0.0)
-    made = _offers(subject).inpaint(
-        seen, missing, settings.num_chains, subject.seed, settings.chain_steps or None
+    count = settings.chain_steps or None
+    made = torch.cat(
+        [
+            _offers(subject).inpaint(seen[part], missing[part], settings.num_chains, seed, count)
+            for part, seed in _parts(subject, settings, len(x))
+        ]
     )
     plain = _plain(subject, seen, (~missing).to(x.dtype))
     about = (
@@ -98,12 +103,12 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     noise = settings.noise * Draws(derived_seed(subject.seed, 2), 0, x.device, use=SYNTHESIS).normal(x.shape)
     seen = x + noise
-    made = _offers(subject).recover(
-        seen,
-        settings.noise,
-        num_chains=settings.num_chains,
-        seed=subject.seed,
-        num_steps=settings.chain_steps or None,
+    count = settings.chain_steps or None
+    made = torch.cat(
+        [
+            _offers(subject).recover(seen[part], settings.noise, None, settings.num_chains, seed, count)
+            for part, seed in _parts(subject, settings, len(x))
+        ]
     )
     everywhere = torch.ones_like(x)
     rivals = {"what was seen": seen} | _plain(subject, seen, everywhere)
@@ -169,6 +174,12 @@ def _inputs(subject: Subject, num: int) -> Tensor:
     """The first test data points in the order of the seed, of the kind that was learned."""
     chosen = subject.unseen.first_of_shuffle(num, subject.seed)
     return chosen.batch(slice(None), subject.device)
+
+
+def _parts(subject: Subject, settings: Settings, num: int) -> Iterator[tuple[slice, int]]:
+    """Rows whose chains fit into memory, each with its seed."""
+    size = max(1, subject.learner.rows_at_once // settings.num_chains)
+    return parts(num, size, subject.seed, lambda done, of: subject.tell("data points", done, of))
 
 
 def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
