@@ -81,6 +81,8 @@ def test_what_takes_out_noise(name: str, preset: str) -> None:
     assert made.shape == (3, 2, *learner.shape)
     assert bool(made.isfinite().all())
     assert not made.requires_grad
+    moved = learner.recover(x, 0.4, num_chains=2, seed=5, num_steps=10)  # time to be a grey value away
+    assert not torch.equal(moved[:, 0], moved[:, 1])
     hidden = Settings(mask="centre").missing(x, 0)
     both = learner.recover(x, 0.4, hidden, 2, 5, 2)
     assert same(learner.recover(x.masked_fill(hidden, torch.nan), 0.4, hidden, 2, 5, 2), both)
@@ -151,6 +153,17 @@ def test_many_rows_are_taken_in_parts_and_told(monkeypatch: pytest.MonkeyPatch) 
         assert made.shape == (5, 2, 2)
         assert ("data points", 4, 5) in told
         told.clear()
+
+
+@pytest.mark.parametrize(("preset", "count"), [("digits", 3), ("digits_as_coded", 1)])
+def test_chains_that_draw_nothing_are_one_and_have_no_spread(preset: str, count: int) -> None:
+    learner, _ = ready("coopflow", preset)
+    found = Subject(learner, DataChoice(source="digits", limit=50), limit=20)
+    outcome = perform("recover", found, Settings(num=2, num_chains=3, chain_steps=2))
+    assert outcome.arrays["made"].shape[1] == count
+    assert ("chain 2" in outcome.rows) == (count > 1)
+    assert [score.name for score in outcome.scores][1:] == ["spread"] * (count > 1)
+    assert ("one chain, which has no spread" in outcome.scores[0].about) == (count == 1)
 
 
 def test_most_models_can_most() -> None:

@@ -263,8 +263,8 @@ class CoopFlowLearner(Restoring):
     def restore(self, seen: Seen, draws: Draws, num_steps: int | None = None) -> Tensor:
         """Missing pixels: as in the paper, by descent to an x₀ whose chain ends near what is visible.
 
-        Noise: by the chain itself, from y, on U(x) + |x - y|²/(2 noise²). num_steps: of the descent, or of
-        the chain. (n, *shape)
+        Noise: by the chain itself, from y, on U(x) + |x - y|²/(2 noise²); that of `as_coded` draws nothing
+        there, so that all chains of a point are one. num_steps: of the descent, or of the chain. (n, *shape)
         """
         if not seen.noise:
             return self._matched(seen, draws, num_steps)[1]

@@ -93,7 +93,7 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     plain = _plain(subject, seen, (~missing).to(x.dtype))
     about = (
         f"of a missing number, {float(missing.double().mean()):.0%} of each of {len(x):,} test data points, "
-        f"by the mean of {settings.num_chains:,} chains"
+        f"by {_by(made)}"
     )
     score = compared("error where it was missing", made.mean(1), x, missing, plain, about)
     return _restored(x, seen, made, missing, [score])
@@ -112,9 +112,10 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
     )
     everywhere = torch.ones_like(x)
     rivals = {"what was seen": seen} | _plain(subject, seen, everywhere)
+    made = _different(made)
     about = (
         f"of a number of each of {len(x):,} test data points with noise of deviation {settings.noise:g}, by "
-        f"the mean of {settings.num_chains:,} chains"
+        f"{_by(made)}"
     )
     score = compared("error of what was recovered", made.mean(1), x, everywhere, rivals, about)
     return _restored(x, seen, made, everywhere > 0, [score])
@@ -200,6 +201,16 @@ def _restored(x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list
         rows["spread"] = 2 * spread - 1
     arrays = {"x": x, "seen": seen, "made": made, "spread": spread, "where": where}
     return Outcome(rows, scores, arrays)
+
+
+def _different(made: Tensor) -> Tensor:
+    """The chains, (n, num_chains, *shape); one of them where they draw nothing, and all are the same."""
+    return made[:, :1] if torch.equal(made, made[:, :1].expand_as(made)) else made
+
+
+def _by(made: Tensor) -> str:
+    count = made.shape[1]
+    return f"the mean of {count:,} chains" if count > 1 else "one chain, which has no spread"
 
 
 def _numbered(name: str, made: Tensor) -> dict[str, Tensor]:
