@@ -54,13 +54,13 @@ class Decoder(nn.Module):
         their gradient takes is computed a second time, and not kept.
         """
         size = max(1, _MOST_NUMBERS // self.levels)
-        rows = zip(y.flatten().split(size), output.flatten().split(size), strict=True)
-        found = [
-            checkpoint(self._noisy, *row, noise, use_reentrant=False, preserve_rng_state=False)
-            for row in rows
-        ]
-        log_prob, mean = (torch.cat(each).view_as(y) for each in zip(*found, strict=True))
-        return log_prob, mean
+        if y.numel() <= size:
+            log_prob, mean = self._noisy(y.flatten(), output.flatten(), noise)
+        else:
+            rows = zip(y.flatten().split(size), output.flatten().split(size), strict=True)
+            found = [checkpoint(self._noisy, *row, noise, use_reentrant=False) for row in rows]
+            log_prob, mean = (torch.cat(each) for each in zip(*found, strict=True))
+        return log_prob.view_as(y), mean.view_as(y)
 
     def _noisy(self, y: Tensor, output: Tensor, noise: float) -> tuple[Tensor, Tensor]:
         values = torch.linspace(-1, 1, self.levels, device=y.device, dtype=y.dtype)
