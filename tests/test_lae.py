@@ -361,3 +361,22 @@ def test_its_prior_is_a_tilted_base_and_is_drawn_by_its_network() -> None:
     drawn = prior.sample(4, Draws(0, 0))
     torch.testing.assert_close(drawn, prior.sampler(Draws(0, 0).normal((4, 3))).detach())
     assert not drawn.requires_grad
+
+
+def test_the_test_of_a_step_knows_nothing_of_autocast() -> None:
+    """bfloat16 holds three digits, and a difference of sums none: steps that pass would be refused."""
+    x = torch.where(torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.3, 1.0, -1.0)
+    chosen = get_class("lae").presets["digits"].model | {"num_steps": 20}
+    accepted, moved = [], []
+    for bfloat16 in (False, True):
+        torch.manual_seed(0)
+        learner = get("lae", **chosen).build((1, 8, 8), 2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            found = learner.training_step(x, Draws(0, 0))
+            z = learner.infer(x)
+        accepted.append(float(found.metrics["acceptance"]))
+        moved.append(found.losses["potential"].detach().float())
+    assert z.dtype == torch.float32
+    assert accepted[0] > 0.9
+    assert accepted[1] == pytest.approx(accepted[0], abs=0.01)
+    assert float(moved[1]) == pytest.approx(float(moved[0]), rel=0.01)

@@ -50,8 +50,10 @@ class WeightChain(Declared):
 
 
 def images(features: Tensor, weights: Tensor) -> Tensor:
-    """Φ g(x): (n, d) features and (c, latent_dim, d) weights give (c, n, latent_dim)."""
-    return features @ weights.mT
+    """Φ g(x): (n, d) features and (c, latent_dim, d) weights give (c, n, latent_dim), in the precision of the
+    weights whatever autocast does."""
+    with torch.autocast(weights.device.type, enabled=False):
+        return features.to(weights.dtype) @ weights.mT
 
 
 def move_weights(
@@ -65,7 +67,8 @@ def move_weights(
     """Steps of c chains of weights, (c, latent_dim, d), on V(Φ) = Σ_i U_i(Φ g(x_i)).
 
     potential: U_i(z_i) of z, (c, n, latent_dim) -> (c, n). features: (n, d) that all chains share, or
-    (c, n, d). keep: whether to keep where each step began.
+    (c, n, d). keep: whether to keep where each step began. Autocast is off: the test of a step takes the
+    difference of two sums, which bfloat16 does not hold.
 
     Example:
         >>> chain = WeightChain(step_size=0.01, num_steps=100)
@@ -74,16 +77,17 @@ def move_weights(
         torch.Size([50, 2, 16])
     """
     rule = steps.get("constant", step_size=chain.step_size)
-    return short_run(
-        lambda phi: potential(images(features, phi)).sum(-1),
-        weights,
-        chain.sampler(),
-        rule,
-        chain.num_steps,
-        draws,
-        chain.temperature,
-        keep,
-    )
+    with torch.autocast(weights.device.type, enabled=False):
+        return short_run(
+            lambda phi: potential(images(features, phi)).sum(-1),
+            weights,
+            chain.sampler(),
+            rule,
+            chain.num_steps,
+            draws,
+            chain.temperature,
+            keep,
+        )
 
 
 def condition_number(features: Tensor) -> Tensor:
