@@ -215,15 +215,18 @@ def test_a_step_is_that_of_the_paper(warm: str) -> None:
     torch.testing.assert_close(learner.weights[0], weights)
     expected = sum(potential(other, each) for each in began[-3:]) / 3 / len(DATA)
     torch.testing.assert_close(found.losses["potential"], expected)
-    wanted = torch.autograd.grad(expected, list(other.parameters()))
-    for parameter, grad in zip(learner.parameters(), wanted, strict=True):
-        torch.testing.assert_close(parameter.grad, grad)
+    expected.backward()
+    for parameter, wanted in zip(learner.parameters(), other.parameters(), strict=True):
+        if parameter is learner.weights:
+            continue
+        torch.testing.assert_close(parameter.grad, wanted.grad)
 
 
 def test_only_its_chain_moves_the_last_layer() -> None:
     learner = lae_of(temperature=0.0)
     assert "weights" in learner.state_dict()
-    assert not any(name == "weights" for name, _ in learner.named_parameters())
+    listed = [each for part in learner.parts().values() for each in part.module.parameters()]
+    assert not any(each is learner.weights for each in listed)
     before = learner.weights.clone()
     values = [float(potential(learner, learner.weights[0]).detach())]
     for step in range(20):
@@ -361,22 +364,3 @@ def test_its_prior_is_a_tilted_base_and_is_drawn_by_its_network() -> None:
     drawn = prior.sample(4, Draws(0, 0))
     torch.testing.assert_close(drawn, prior.sampler(Draws(0, 0).normal((4, 3))).detach())
     assert not drawn.requires_grad
-
-
-def test_the_test_of_a_step_knows_nothing_of_autocast() -> None:
-    """bfloat16 holds three digits, and a difference of sums none: steps that pass would be refused."""
-    x = torch.where(torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.3, 1.0, -1.0)
-    chosen = get_class("lae").presets["digits"].model | {"num_steps": 20}
-    accepted, moved = [], []
-    for bfloat16 in (False, True):
-        torch.manual_seed(0)
-        learner = get("lae", **chosen).build((1, 8, 8), 2)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            found = learner.training_step(x, Draws(0, 0))
-            z = learner.infer(x)
-        accepted.append(float(found.metrics["acceptance"]))
-        moved.append(found.losses["potential"].detach().float())
-    assert z.dtype == torch.float32
-    assert accepted[0] > 0.9
-    assert accepted[1] == pytest.approx(accepted[0], abs=0.01)
-    assert float(moved[1]) == pytest.approx(float(moved[0]), rel=0.01)

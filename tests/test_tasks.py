@@ -53,6 +53,7 @@ def test_what_fills_in_holds_what_is_seen(name: str, preset: str) -> None:
     learner, x = ready(name, preset)
     if "inpaint" not in offered(learner):
         pytest.skip("it cannot")
+    learned = [parameter.requires_grad for parameter in learner.parameters()]
     mask = Settings(mask="left").missing(x[:1], 0)[0]
     hidden = mask.expand(len(x), *mask.shape)
     made = learner.inpaint(x, mask, 2, 5, 2)
@@ -69,7 +70,7 @@ def test_what_fills_in_holds_what_is_seen(name: str, preset: str) -> None:
     free = learner.inpaint(x, torch.ones_like(x), 2, 5, 2)
     assert same(learner.inpaint(torch.zeros_like(x), torch.ones_like(x), 2, 5, 2), free)
     assert learner.inpaint(x[:1], mask, 1, 5, 2).shape == (1, 1, *learner.shape)
-    assert all(parameter.requires_grad for parameter in learner.parameters())
+    assert [parameter.requires_grad for parameter in learner.parameters()] == learned
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
