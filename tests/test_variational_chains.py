@@ -27,6 +27,7 @@ from lflow.papers.langevin_vae_gaussian import (
 )
 from lflow.samplers.underdamped import UnderdampedState
 from lflow.short_run import frozen
+from lflow.spec import parameters
 from tests.statistics import LIMIT, one_thread, z_of_mean  # noqa: F401  (a fixture)
 
 
@@ -301,3 +302,12 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="step_size must be between"):
         models.get("hvae", step_size=0.7)
     assert models.get("langevin_vae", friction=0.0, learn_friction=False).build((5,))
+
+
+def test_what_is_not_the_papers_own_says_so() -> None:
+    about = models.get_class("hvae").presets["mnist_paper"].about
+    for difference in ("anew for each batch", "log odds", "stops early"):
+        assert difference in about
+    chosen = models.get_class("langevin_vae")
+    assert chosen.reference.startswith("What runs here")
+    assert not any("published" in choice for p in parameters(chosen) for choice in p.choices or ())

@@ -40,7 +40,8 @@ class LangevinVAE(ChainSettings):
         noise brings by the kernel that leads back, and no determinant. The quasi-symplectic step has no such
         kernel. (Uncorrected Hamiltonian annealing without bridges: Geffner & Domke 2021, arXiv 2107.04150)
 
-    All are log p(x) at most on average. (Wang & Delingette 2020, arXiv 2009.01675)
+    All are log p(x) at most on average. The bounds are derived here from the steps, and not held against the
+    paper's text: no mode is the one as published. (Wang & Delingette 2020, arXiv 2009.01675)
     """
 
     title = "Langevin VAE"
@@ -48,7 +49,10 @@ class LangevinVAE(ChainSettings):
         r"\mathcal{L} = \log p(x, z_K) + \log \mathcal{N}(p_K) - \log q(z_0 \mid x) - \log \mathcal{N}(p_0)"
         r" - K\,\nu\,d\,\varepsilon"
     )
-    reference = "Wang & Delingette 2020, arXiv 2009.01675"
+    reference = (
+        "What runs here, after the idea of Wang & Delingette 2020, arXiv 2009.01675; the step is that of "
+        "Milstein & Tretyakov 2003"
+    )
     presets = small_presets(
         "A Langevin VAE",
         {
