@@ -305,6 +305,13 @@ def test_runs_side_by_side(tmp_path: Path, say: Any) -> None:
     rows = [line.split(",") for line in out.read_text().splitlines()]
     assert rows[0] == ["run", "score", "value", "error", "unit"]
     assert float(next(row for row in rows if row[0] == str(runs[1]))[2]) == alone["scores"][0]["value"]
+    assert ["best by" in line for line in lines[1:3]] == [True, True]
+    last = say("evaluate", runs[0], "--compare", runs[1], *common, "--checkpoint", "last")
+    assert all("last, step 3" in line for line in last.out.splitlines()[1:3])
+    assert answer(say("evaluate", runs[1], *common, "--checkpoint", "last", "--json"))["checkpoint"].endswith(
+        "last.safetensors"
+    )
+    one_line(say("evaluate", runs[0], *common, "--checkpoint", "first"), 2, "must be one of best, last")
     one_line(say("evaluate", runs[0], "--compare", runs[0]), 2, "--compare needs another run")
     one_line(say("evaluate", runs[0], "--out", out), 2, "--compare")
     one_line(say("evaluate", runs[0], "--compare", runs[1], "--out", tmp_path / "a.txt"), 2, ".csv")
@@ -327,13 +334,26 @@ def test_what_cannot_be_compared_is_refused() -> None:
 
 def test_a_table_has_a_column_for_each_score() -> None:
     first = [Score("error", 1.5, 0.25, "nats", {"a mean": 2.0}, ""), Score("other", 3.0, None, "", {}, "")]
-    table = comparison.side_by_side({"one": first, "two": first[:1]})
+    chosen = {"one": "best by nll, step 3", "two": "last, step 9"}
+    table = comparison.side_by_side({"one": first, "two": first[:1]}, chosen)
     assert table.splitlines() == [
-        "          error       other",
-        "one       1.5 ± 0.25  3",
-        "two       1.5 ± 0.25  none",
-        "(a mean)  2",
+        "          checkpoint           error       other",
+        "one       best by nll, step 3  1.5 ± 0.25  3",
+        "two       last, step 9         1.5 ± 0.25  none",
+        "(a mean)                       2",
     ]
+
+
+def test_what_takes_no_model_is_of_each_run_where_their_data_differ() -> None:
+    one, two = (Score("error", 1.5, None, "", {"a mean": v, "the law": 7.0}, "") for v in (2.0, 3.0))
+    lines = comparison.side_by_side({"one": [one], "two": [two]}, {"one": "", "two": ""}).splitlines()
+    assert [line.split() for line in lines[3:]] == [
+        ["(a", "mean,", "of", "one)", "2"],
+        ["(a", "mean,", "of", "two)", "3"],
+        ["(the", "law)", "7"],
+    ]
+    written = comparison.as_csv({"one": [one], "two": [two]})
+    assert '"(a mean, of two)",error,3.0,,' in written
 
 
 def test_progress_is_told_through_a_pipe(
