@@ -25,7 +25,7 @@ from lflow.evaluation.annealed import Annealing, LatentModel, LogMean, log_norma
 _MOST_ROWS = 8192  # latent vectors at once
 _MOST_NUMBERS = 2**24  # in the factors of one part's proposals
 _CANDIDATES = 8  # prior draws that the fit may start from
-_FITS = 3  # to each x, from different starts: they may find different modes
+FITS = 3  # to each x, from different starts: they may find different modes
 _FIT_STEPS, _FIT_DRAWS, _RATE = 250, 8, 0.1
 _DEGREES = 10  # of freedom: heavy enough a tail that no weight runs away, and nearly a Gaussian
 
@@ -82,7 +82,7 @@ def log_likelihood(
     parts = x.split(max(1, min(_MOST_ROWS // _FIT_DRAWS, _MOST_NUMBERS // d**2)))
     weights = []
     for part in parts:
-        proposals = [(propose or fitted)(model, part, draws) for _ in range(_FITS)]
+        proposals = [(propose or fitted)(model, part, draws) for _ in range(FITS)]
         weights.append(_weights(model, part, proposals, num_samples, draws))
     log_z = None if model.prior.normalised else log_normaliser(model.prior, Annealing(), x.device, seed)
     found = LogMean.of(torch.cat(weights, 1), math.nan, float(log_z.standard_error) if log_z else 0.0)
