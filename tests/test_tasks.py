@@ -241,6 +241,7 @@ def test_generate_inpaints(run: Path, tmp_path: Path, say: Any) -> None:
     assert (report["num"], report["shape"], report["task"]) == (5, [1, 8, 8], "inpaint")
     error, spread = report["scores"]
     assert set(error["beside"]) == {MEAN, NEAREST}
+    assert "without p(x|z)'s own noise" in spread["about"]
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         x, made, where = (torch.from_numpy(arrays[name]) for name in ("x", "made", "where"))
         assert json.loads(str(arrays["config"]))["model"]["name"] == "latent_flow"

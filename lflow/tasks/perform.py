@@ -96,7 +96,7 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
         f"by {_by(made)}"
     )
     score = compared("error where it was missing", made.mean(1), x, missing, plain, about)
-    return _restored(x, seen, made, missing, [score])
+    return _restored(subject, x, seen, made, missing, [score])
 
 
 def _recover(subject: Subject, settings: Settings) -> Outcome:
@@ -118,7 +118,7 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
         f"{_by(made)}"
     )
     score = compared("error of what was recovered", made.mean(1), x, everywhere, rivals, about)
-    return _restored(x, seen, made, everywhere > 0, [score])
+    return _restored(subject, x, seen, made, everywhere > 0, [score])
 
 
 def _rank(subject: Subject, settings: Settings) -> Outcome:
@@ -187,13 +187,17 @@ def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]
     return guesses(subject.training.batch(slice(None), seen.device), seen, visible)
 
 
-def _restored(x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list[Score]) -> Outcome:
+def _restored(
+    subject: Subject, x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list[Score]
+) -> Outcome:
     """Original, seen, chains and their spread; the spread is a score where there are chains to differ."""
     spread = made.std(1) if made.shape[1] > 1 else torch.zeros_like(x)
     error = (made.mean(1) - x)[where].square().mean().sqrt()
     if made.shape[1] > 1 and bool(where.any()):
         rms = float(spread[where].square().mean().sqrt())
         about = "of the chains about their mean, of a number; where a model is sure and right both are small"
+        if hasattr(subject.learner, "decoder"):
+            about += "; of the decoder's means, without p(x|z)'s own noise"
         scores = [*scores, Score("spread", rms, None, "deviation", {"their error": float(error)}, about)]
     rows = {"original": x, "seen": seen} | _numbered("chain", made)
     rows |= {"mean of the chains": made.mean(1)}
