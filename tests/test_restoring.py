@@ -179,6 +179,17 @@ def test_descent_through_the_chain_is_that_of_a_linear_one() -> None:
     assert torch.equal(learner.inpaint(y, torch.tensor([0, 1]))[:, :, 0], y[:, :1].expand(2, 4))
 
 
+def test_no_steps_are_none_for_every_model() -> None:
+    learner = pair(noise="as_coded")
+    y, mask = torch.tensor([[0.8, -0.3], [0.1, 0.4]]), torch.tensor([0, 1])
+    starts, _ = learner._matched(seen_of(y, (2,), mask), Draws(3, 0), 0)
+    assert torch.equal(starts, learner.proposals(2, Draws(3, 0)))
+    case = adjusted("gaussian")
+    drawn = case.learner.prior.sample(2, Draws(3, 0))
+    found = case.learner.infer_by(lambda z: z.sum(1), 2, Draws(3, 0), 0)
+    assert torch.equal(found, drawn)
+
+
 def test_a_descent_takes_as_many_rows_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     learner, count = pair(noise="as_coded"), 30
     y = torch.linspace(-1, 1, 14).view(7, 2)
@@ -265,7 +276,9 @@ def test_the_law_of_a_noisy_number(decoder: Decoder) -> None:
 def test_refusals() -> None:
     learner = linear_case("gaussian").learner
     x = torch.zeros(2, DIM)
+    shades = MaximumLikelihoodFlow(flow_depth=1, flow_width=4, flow_levels=1).build((1, 4, 4), 2)
     for words, call in {
+        "black and white": lambda: shades.recover(torch.zeros(2, 1, 4, 4), 0.5),
         "does not fit": lambda: learner.inpaint(x, torch.ones(DIM + 1)),
         "have the shape": lambda: learner.inpaint(torch.zeros(2, 3), torch.ones(3)),
         "standard deviation": lambda: learner.recover(x, -1.0),
