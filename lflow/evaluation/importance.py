@@ -48,15 +48,17 @@ class Proposal(NamedTuple):
         return self.mean + torch.einsum("nij,cnj->cni", self.factor, standard)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z), (copies, n, d) -> (copies, n), float64."""
-        d, away = z.shape[-1], (z - self.mean).permute(1, 2, 0).double()
-        squares = torch.linalg.solve_triangular(self.factor.double(), away, upper=False).square().sum(1).T
+        """log q(z), (copies, n, d) -> (copies, n), float64, on the CPU: not every device has it."""
+        d, away = z.shape[-1], (z - self.mean).permute(1, 2, 0).cpu().double()
+        squares = (
+            torch.linalg.solve_triangular(self.factor.cpu().double(), away, upper=False).square().sum(1).T
+        )
         constant = math.lgamma((_DEGREES + d) / 2) - math.lgamma(_DEGREES / 2)
         constant -= d * math.log(_DEGREES * math.pi) / 2
         return constant - self._log_volume() - (_DEGREES + d) / 2 * torch.log1p(squares / _DEGREES)
 
     def _log_volume(self) -> Tensor:
-        return self.factor.diagonal(dim1=-2, dim2=-1).double().log().sum(-1)
+        return self.factor.diagonal(dim1=-2, dim2=-1).cpu().double().log().sum(-1)
 
 
 @torch.no_grad()
@@ -101,7 +103,7 @@ def _weights(
         for done in range(0, share, most):
             z = proposal.draw(min(most, share - done), draws)
             each = [other.log_prob(z) + math.log(of_it / count) for other, of_it in used]
-            found.append(_log_joint(model, x, z).double() - torch.stack(each).logsumexp(0))
+            found.append(_log_joint(model, x, z).cpu().double() - torch.stack(each).logsumexp(0))
     return torch.cat(found)
 
 

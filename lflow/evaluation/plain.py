@@ -37,6 +37,6 @@ def compared(
     name: str, made: Tensor, x: Tensor, where: Tensor, rivals: dict[str, Tensor], about: str
 ) -> Score:
     """The mean squared error of what was made, beside that of its rivals, each (n, *shape)."""
-    value, error = mean_and_error(squared_error(made, x, where).double())
-    beside = {k: float(squared_error(each, x, where).double().mean()) for k, each in rivals.items()}
+    value, error = mean_and_error(squared_error(made, x, where).cpu().double())
+    beside = {k: float(squared_error(each, x, where).cpu().double().mean()) for k, each in rivals.items()}
     return Score(name, value, error if len(x) > 1 else None, "squared error", beside, about)

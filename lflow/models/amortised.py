@@ -92,7 +92,7 @@ def move_weights(
 
 def condition_number(features: Tensor) -> Tensor:
     """The largest eigenvalue of GGᵀ over its least, 0-dimensional; 1/ε² at most, where G lacks a rank."""
-    values = torch.linalg.svdvals(features.double())
+    values = torch.linalg.svdvals(features.cpu().double())  # not every device has float64
     if len(features) > features.shape[1]:  # GGᵀ, (n, n), has rank d at most
         values = torch.cat([values, values.new_zeros(1)])
     floor = torch.finfo(torch.float64).eps

@@ -92,7 +92,7 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     )
     plain = _plain(subject, seen, (~missing).to(x.dtype))
     about = (
-        f"of a missing number, {float(missing.double().mean()):.0%} of each of {len(x):,} test data points, "
+        f"of a missing number, {float(missing.float().mean()):.0%} of each of {len(x):,} test data points, "
         f"by {_by(made)}"
     )
     score = compared("error where it was missing", made.mean(1), x, missing, plain, about)
