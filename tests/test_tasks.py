@@ -15,7 +15,7 @@ from torch import Tensor
 import lflow
 from lflow import cli, tasks
 from lflow.data import DataSet
-from lflow.evaluation import comparison, reconstruction
+from lflow.evaluation import comparison, plain, reconstruction
 from lflow.evaluation.plain import MEAN, NEAREST, compared, guesses
 from lflow.evaluation.subject import Score, Subject, numbered_as
 from lflow.models import coopflow
@@ -201,14 +201,36 @@ def test_what_takes_no_model_is_what_scikit_learn_finds() -> None:
     generator = torch.Generator().manual_seed(0)
     known, x = torch.randn(200, 6, generator=generator), torch.randn(300, 6, generator=generator)
     visible = torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0, 1.0]).expand(300, 6)
-    found = guesses(known, x, visible)
+    found = guesses(points_of(known), x, visible)
     shown = visible[0] > 0
     nearest = NearestNeighbors(n_neighbors=1).fit(known[:, shown]).kneighbors(x[:, shown])[1][:, 0]
     assert torch.equal(found[NEAREST], known[torch.from_numpy(nearest)])
-    assert torch.equal(found[MEAN][0], known.mean(0))
+    torch.testing.assert_close(found[MEAN][0], known.mean(0))
     score = compared("error", found[MEAN], x, visible == 0, found, "")
     assert score.value == pytest.approx(float((known.mean(0) - x)[:, ~shown].square().mean()), rel=1e-5)
     assert score.beside[MEAN] == pytest.approx(score.value)
+
+
+def points_of(x: Tensor) -> DataSet:
+    return DataSet("known", x, torch.zeros(len(x), dtype=torch.int64), None)
+
+
+def test_no_more_of_the_training_data_is_moved_than_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "_MOST_KNOWN", 60)
+    moved: list[int] = []
+    inner = DataSet.batch
+
+    def batch(known: DataSet, indices: Any, device: Any = None) -> Tensor:
+        made = inner(known, indices, device)
+        moved.extend([] if device is None else [len(made)])
+        return made
+
+    monkeypatch.setattr(DataSet, "batch", batch)
+    known, x = torch.randn(1000, 6), torch.zeros(3, 6)
+    found = guesses(points_of(known), x, torch.ones(3, 6))
+    assert moved == [10]
+    torch.testing.assert_close(found[MEAN][0], known.mean(0))  # of all
+    assert bool((known[:10] == found[NEAREST][0]).all(1).any())
 
 
 def test_labels_in_words_are_told_by_their_names() -> None:

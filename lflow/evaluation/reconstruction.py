@@ -43,6 +43,6 @@ def reconstructed(subject: Subject, x: Tensor) -> Tensor:
 def scored(subject: Subject, x: Tensor, made: Tensor) -> Score:
     """The squared error of a number of what was made of x, (n, *shape), beside what takes no model."""
     everywhere = torch.ones_like(x)
-    rivals = guesses(subject.training.batch(slice(None), x.device), x, everywhere)
+    rivals = guesses(subject.training, x, everywhere)
     about = f"of a number of each of {len(x):,} test data points, and its reconstruction"
     return compared("reconstruction error", made, x, everywhere, rivals, about)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lflow.draws import SYNTHESIS, Draws, derived_seed
 from lflow.evaluation import outliers, reconstruction
-from lflow.evaluation.plain import compared, guesses
+from lflow.evaluation.plain import compared, guesses, mean_of
 from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import parts, synthesize
 from lflow.metrics import auroc
@@ -138,7 +138,7 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> Score:
     rows = torch.rand(flat.shape, generator=generator).argsort(0).to(x.device)
     mixed = flat.gather(0, rows).view(x.shape)
     truth = torch.cat([torch.zeros(len(x)), torch.ones(len(x))]).bool()
-    mean = subject.training.batch(slice(None), subject.device).mean(0)
+    mean = mean_of(subject.training).to(x)
     away = (torch.cat([x, mixed]) - mean).flatten(1).square().sum(1)
     both = torch.cat([score, _offers(subject).anomaly_score(mixed)])
     about = (
@@ -184,7 +184,7 @@ def _parts(subject: Subject, settings: Settings, num: int) -> Iterator[tuple[sli
 
 
 def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
-    return guesses(subject.training.batch(slice(None), seen.device), seen, visible)
+    return guesses(subject.training, seen, visible)
 
 
 def _restored(
