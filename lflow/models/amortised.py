@@ -14,7 +14,6 @@ What the two autoencoders that use it share is here too. Knows nothing of how th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,12 +24,10 @@ from lflow import samplers, steps
 from lflow.draws import Draws
 from lflow.metrics import sliced_wasserstein2
 from lflow.models.distance import distance
-from lflow.models.latent import LatentLearner, LatentSettings
+from lflow.models.latent import MOST_VALIDATED, LatentLearner, LatentSettings
 from lflow.samplers.base import Sampler
 from lflow.short_run import ShortRun, short_run
 from lflow.spec import Declared, param
-
-_MOST_VALIDATED = 500
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class AmortisedLearner(LatentLearner):
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
         """sliced_w2 of samples to data; squared_error of a reconstruction, a number; log_joint, log p(x, z)
         at the encoder's z, on average, without -log Z under an energy prior."""
-        data = x[:_MOST_VALIDATED]
+        data = x[:MOST_VALIDATED]
         with torch.no_grad():
             z = self.infer(data, draws)
             samples = self.decoder.mean(self.prior.sample(len(data), draws))
@@ -131,7 +128,3 @@ class AmortisedLearner(LatentLearner):
                 "squared_error": self.squared_error(data, z),
                 "log_joint": self.log_joint(data, z).mean(),
             }
-
-    def squared_error(self, x: Tensor, z: Tensor) -> Tensor:
-        """Of E[x | z], on average for each number of x."""
-        return (x - self.decoder.mean(z)).square().sum() / (len(x) * math.prod(self.shape))
