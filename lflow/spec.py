@@ -121,6 +121,11 @@ class Parameter:
         return sorted(stop for stop in wanted if low <= stop <= high)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, in words: "1 chain", "2,000 chains"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def plain_number(number: float) -> str:
     """A bound as people write it: whole numbers with commas, all others in short."""
     whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15

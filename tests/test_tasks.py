@@ -23,11 +23,13 @@ from lflow.models import coopflow
 from lflow.models.base import Learner
 from lflow.tasks import TASKS, Settings, offered, perform
 from lflow.tasks.picture import rows_picture
+from lflow.training import checkpoint
 from lflow.training.config import DataChoice
 from tests import toy_model  # noqa: F401  (the model "toy")
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
 from tests.test_cli import answer
 from tests.test_commands_learn import one_line
+from tests.test_comparison import subject
 from tests.test_models import prepared, runnable
 
 CASES = runnable()
@@ -362,3 +364,67 @@ def test_there_is_one_name_for_each_task() -> None:
     assert list(TASKS) == ["synthesize", "reconstruct", "interpolate", "inpaint", "recover", "anomaly"]
     with pytest.raises(ValueError, match="there is no task"):
         tasks.find("paint")
+
+
+# --- what is not finite -------------------------------------------------------------------------------------
+
+
+class Losing:
+    """A model that makes of the first data points what is not finite, and for the rest is another."""
+
+    def __init__(self, learner: Learner, lost: int) -> None:
+        self.learner, self.lost = learner, lost
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.learner, name)
+        if name not in {task.method for task in TASKS.values()}:
+            return found
+
+        def method(*given: Any, **named: Any) -> Tensor:
+            made = found(*given, **named)
+            made[: self.lost] = torch.nan
+            return made
+
+        return method
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_not_finite_is_counted_and_left_out_of_the_numbers(task: str) -> None:
+    sound = subject({"binary": False})
+    settings = Settings(num=6, num_chains=2, chain_steps=2, num_points=3)
+    lost: Any = Losing(sound.learner, 2)
+    outcome = perform(task, Subject(lost, sound.choice), settings)
+    assert int((~outcome.whole).sum()) == 2
+    assert all(np.isfinite([score.value, *score.beside.values()]).all() for score in outcome.scores)
+    if outcome.scores and task != "anomaly":
+        assert "4 " in outcome.scores[0].about
+    lost.lost = 6
+    with pytest.raises(RuntimeError, match="nothing that the model made is finite"):
+        perform(task, Subject(lost, sound.choice), settings)
+
+
+def test_scores_are_of_what_is_finite() -> None:
+    sound = subject({})
+    lost: Any = Losing(sound.learner, 2)
+    outcome = perform("reconstruct", Subject(lost, sound.choice), Settings(num=6))
+    away = (outcome.rows["reconstruction"] - outcome.rows["original"])[2:].double().square().mean()
+    assert outcome.scores[0].value == pytest.approx(float(away), rel=1e-5)
+
+
+def test_a_mask_that_hides_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="hides nothing: give it a greater --share"):
+        perform("inpaint", subject({}), Settings(num=2, mask="random", share=0.0))
+
+
+def test_weights_that_are_lost_are_one_line(tmp_path: Path, say: Any) -> None:
+    lflow.train({"model": "latent_flow", "preset": "digits_gaussian", "max_steps": 1}, tmp_path / "run")
+    found = checkpoint.read(checkpoint.find(tmp_path / "run"))
+    for tensor in found.tensors.values():
+        if tensor.is_floating_point():
+            tensor.fill_(torch.nan)
+    file = tmp_path / "lost.safetensors"
+    checkpoint.write(file, found)
+    for task in TASKS:
+        out = tmp_path / f"{task}.png"
+        one_line(say("generate", file, "--task", task, "--num", "3", "--out", out), 1, "is finite")
+        assert not out.exists()

@@ -67,7 +67,7 @@ def run(arguments: Arguments) -> int:
     began = time.monotonic()
     outcome = perform(task, subject, settings)
     made = next(iter(outcome.rows.values()))
-    lost = int((~made.flatten(1).isfinite().all(1)).sum())
+    lost = int((~outcome.whole).sum())
     report = {"task": task, "out": str(out), "checkpoint": str(file), "step": saved.step, "num": len(made)}
     report |= {"shape": list(made.shape[1:]), "seed": arguments.seed, "lost": lost}
     report |= {"seconds": round(time.monotonic() - began, 3), "rows": list(outcome.rows)}

@@ -54,11 +54,13 @@ class Settings(Declared):
 class Outcome(NamedTuple):
     """What a task made.
 
-    rows: by what they show, one below the other, (n, *shape) each. scores: how good it is, each beside what
-    takes no model. arrays: all that was made.
+    rows: by what they show, one below the other, (n, *shape) each. whole: (n,), bool, for which data points
+    all that the model made is finite; the scores are of those. scores: how good it is, each beside what takes
+    no model. arrays: all that was made.
     """
 
     rows: Mapping[str, Tensor]
+    whole: Tensor
     scores: Sequence[Score]
     arrays: Mapping[str, Tensor]
 

@@ -6,7 +6,7 @@ Knows of a model the methods that it has, and nothing of files.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,11 +18,16 @@ from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import parts, synthesize
 from lflow.metrics import auroc
 from lflow.models.base import Learner
+from lflow.spec import counted
 from lflow.tasks.base import Outcome, Settings, Task
+
+NOTHING = "nothing that the model made is finite: its weights are not, or its chains ran away"
 
 
 def perform(name: str, subject: Subject, settings: Settings) -> Outcome:
     """Do a task with a model. ValueError names the tasks that the model can do, if this is none of them.
+
+    RuntimeError where nothing that the model makes is finite.
 
     Example:
         >>> subject = Subject(lflow.load("runs/first"), DataChoice(source="digits"))
@@ -53,15 +58,17 @@ def _synthesize(subject: Subject, settings: Settings) -> Outcome:
     samples = synthesize(
         subject.learner, settings.num, subject.seed, lambda done, of: subject.tell("samples", done, of)
     )
-    return Outcome({"samples": samples}, [], {"samples": samples})
+    rows = {"samples": samples}
+    return Outcome(rows, _whole(samples), [], rows)
 
 
 def _reconstruct(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     made = reconstruction.reconstructed(subject, x)
-    score = reconstruction.scored(subject, x, made)
+    whole = _whole(made)
+    score = reconstruction.scored(subject, x[whole], made[whole])
     rows = {"original": x, "reconstruction": made}
-    return Outcome(rows, [score], rows)
+    return Outcome(rows, whole, [score], rows)
 
 
 def _interpolate(subject: Subject, settings: Settings) -> Outcome:
@@ -70,18 +77,22 @@ def _interpolate(subject: Subject, settings: Settings) -> Outcome:
     if not len(a):
         raise ValueError("an interpolation needs two test data points")
     made = _offers(subject).interpolate(a, b, settings.num_points)
-    ends, wanted = torch.cat([made[:, 0], made[:, -1]]), torch.cat([a, b])
+    whole = _whole(made)
+    ends, wanted = torch.cat([made[whole, 0], made[whole, -1]]), torch.cat([a[whole], b[whole]])
     everywhere = torch.ones_like(wanted)
-    about = f"of a number at the ends of {len(a):,} interpolations, to the test data that they should be"
+    paths = counted(int(whole.sum()), "interpolation")
+    about = f"of a number at the ends of {paths}, to the test data that they should be"
     rivals = _plain(subject, wanted, everywhere)
     score = compared("error at the ends", ends, wanted, everywhere, rivals, about)
     rows = {"from": a} | _numbered("between", made) | {"to": b}
-    return Outcome(rows, [score], {"from": a, "between": made, "to": b})
+    return Outcome(rows, whole, [score], {"from": a, "between": made, "to": b})
 
 
 def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     missing = settings.missing(x, derived_seed(subject.seed, 1))
+    if not bool(missing.any()):
+        raise ValueError("the mask hides nothing: give it a greater --share")
     seen = x.masked_fill(missing, 0.0)
     count = settings.chain_steps or None
     made = torch.cat(
@@ -90,13 +101,19 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
             for part, seed in _parts(subject, settings, len(x))
         ]
     )
-    plain = _plain(subject, seen, (~missing).to(x.dtype))
+    whole = _whole(made)
+    judged = whole & missing.flatten(1).any(1)
+    if not bool(judged.any()):
+        raise RuntimeError(NOTHING)
     about = (
-        f"of a missing number, {float(missing.float().mean()):.0%} of each of {len(x):,} test data points, "
-        f"by {_by(made)}"
+        f"of a missing number, {float(missing[judged].float().mean()):.0%} of each of "
+        f"{_test_points(judged)}, by {_by(made)}"
     )
-    score = compared("error where it was missing", made.mean(1), x, missing, plain, about)
-    return _restored(subject, x, seen, made, missing, [score])
+    plain = _plain(subject, seen[judged], (~missing[judged]).to(x.dtype))
+    score = compared(
+        "error where it was missing", made[judged].mean(1), x[judged], missing[judged], plain, about
+    )
+    return _restored(subject, Restored(x, seen, made, missing, whole), [score])
 
 
 def _recover(subject: Subject, settings: Settings) -> Outcome:
@@ -110,43 +127,51 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
             for part, seed in _parts(subject, settings, len(x))
         ]
     )
-    everywhere = torch.ones_like(x)
-    rivals = {"what was seen": seen} | _plain(subject, seen, everywhere)
     made = _different(made)
+    whole, everywhere = _whole(made), torch.ones_like(x)
+    rivals = {"what was seen": seen[whole]} | _plain(subject, seen[whole], everywhere[whole])
     about = (
-        f"of a number of each of {len(x):,} test data points with noise of deviation {settings.noise:g}, by "
+        f"of a number of each of {_test_points(whole)} with noise of deviation {settings.noise:g}, by "
         f"{_by(made)}"
     )
-    score = compared("error of what was recovered", made.mean(1), x, everywhere, rivals, about)
-    return _restored(subject, x, seen, made, everywhere > 0, [score])
+    score = compared(
+        "error of what was recovered", made[whole].mean(1), x[whole], everywhere[whole], rivals, about
+    )
+    return _restored(subject, Restored(x, seen, made, everywhere > 0, whole), [score])
 
 
 def _rank(subject: Subject, settings: Settings) -> Outcome:
     chosen = subject.test.first_of_shuffle(settings.num, subject.seed)
     x = chosen.batch(slice(None), subject.device)
     score = _offers(subject).anomaly_score(x)
-    order = score.argsort()
-    found = outliers.ranked(subject) or [_against_mixtures(subject, x, score)]
+    order, whole = score.argsort(), _whole(score)  # what is not finite comes last
+    found = outliers.ranked(subject) or _against_mixtures(subject, x[whole], score[whole])
     arrays = {"x": x[order], "scores": score[order], "labels": chosen.labels.to(order.device)[order]}
-    return Outcome({"from the most to the least ordinary": x[order]}, found, arrays)
+    return Outcome({"from the most to the least ordinary": x[order]}, whole[order], found, arrays)
 
 
-def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> Score:
-    """Is each x more ordinary than a point whose every number comes from another x?"""
+def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]:
+    """Is each x more ordinary than a point whose every number comes from another x? Where no score of such
+    a point is finite there is no answer."""
     flat = x.flatten(1)
     generator = torch.Generator().manual_seed(derived_seed(subject.seed, 3))
     rows = torch.rand(flat.shape, generator=generator).argsort(0).to(x.device)
     mixed = flat.gather(0, rows).view(x.shape)
-    truth = torch.cat([torch.zeros(len(x)), torch.ones(len(x))]).bool()
+    other = _offers(subject).anomaly_score(mixed)
+    found = other.isfinite()
+    if not bool(found.any()):
+        return []
+    mixed, other = mixed[found], other[found]
+    truth = torch.cat([torch.zeros(len(x)), torch.ones(len(mixed))]).bool()
     mean = mean_of(subject.training).to(x)
     away = (torch.cat([x, mixed]) - mean).flatten(1).square().sum(1)
-    both = torch.cat([score, _offers(subject).anomaly_score(mixed)])
+    both = torch.cat([score, other])
     about = (
-        f"the chance that a point mixed of the numbers of {len(x):,} test data points scores higher than one "
-        "of those"
+        f"the chance that a point mixed of the numbers of {counted(len(x), 'test data point')} scores higher "
+        "than one of those"
     )
     beside = {"base rate": 0.5, "distance to the mean": auroc(away.cpu(), truth).value}
-    return Score("AUROC", auroc(both.cpu(), truth).value, None, "share", beside, about)
+    return [Score("AUROC", auroc(both.cpu(), truth).value, None, "share", beside, about)]
 
 
 _CHAINS = ("num", "num_chains", "chain_steps")
@@ -183,18 +208,39 @@ def _parts(subject: Subject, settings: Settings, num: int) -> Iterator[tuple[sli
     return parts(num, size, subject.seed, lambda done, of: subject.tell("data points", done, of))
 
 
+def _whole(made: Tensor) -> Tensor:
+    """For which data points all that was made is finite, (n, ...) -> (n,), bool. RuntimeError if for none."""
+    whole = made.flatten(1).isfinite().all(1) if made.ndim > 1 else made.isfinite()
+    if not bool(whole.any()):
+        raise RuntimeError(NOTHING)
+    return whole
+
+
+def _test_points(whole: Tensor) -> str:
+    return counted(int(whole.sum()), "test data point")
+
+
 def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
     return guesses(subject.training, seen, visible)
 
 
-def _restored(
-    subject: Subject, x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list[Score]
-) -> Outcome:
+class Restored(NamedTuple):
+    """Data, what was seen of them, what chains made of it, (n, num_chains, *shape), and where to judge it."""
+
+    x: Tensor
+    seen: Tensor
+    made: Tensor
+    where: Tensor
+    whole: Tensor
+
+
+def _restored(subject: Subject, found: Restored, scores: list[Score]) -> Outcome:
     """Original, seen, chains and their spread; the spread is a score where there are chains to differ."""
+    x, seen, made, where, whole = found
     spread = made.std(1) if made.shape[1] > 1 else torch.zeros_like(x)
-    error = (made.mean(1) - x)[where].square().mean().sqrt()
-    if made.shape[1] > 1 and bool(where.any()):
-        rms = float(spread[where].square().mean().sqrt())
+    if made.shape[1] > 1:
+        error = (made.mean(1) - x)[whole][where[whole]].square().mean().sqrt()
+        rms = float(spread[whole][where[whole]].square().mean().sqrt())
         about = "of the chains about their mean, of a number; where a model is sure and right both are small"
         if hasattr(subject.learner, "decoder"):
             about += "; of the decoder's means, without p(x|z)'s own noise"
@@ -204,7 +250,7 @@ def _restored(
     if x.ndim == 4:  # black where there is none, white from one on
         rows["spread"] = 2 * spread - 1
     arrays = {"x": x, "seen": seen, "made": made, "spread": spread, "where": where}
-    return Outcome(rows, scores, arrays)
+    return Outcome(rows, whole, scores, arrays)
 
 
 def _different(made: Tensor) -> Tensor:
