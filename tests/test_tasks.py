@@ -428,3 +428,43 @@ def test_weights_that_are_lost_are_one_line(tmp_path: Path, say: Any) -> None:
         out = tmp_path / f"{task}.png"
         one_line(say("generate", file, "--task", task, "--num", "3", "--out", out), 1, "is finite")
         assert not out.exists()
+
+
+# --- what was asked for -------------------------------------------------------------------------------------
+
+
+def test_anomalies_are_judged_on_the_points_that_were_asked_for(tmp_path: Path, say: Any) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    seen = subject({"held_out": 4})
+    outcome = perform("anomaly", seen, Settings(num=60))
+    is_anomaly, scores = outcome.arrays["is_anomaly"], outcome.arrays["scores"]
+    assert torch.equal(is_anomaly, outcome.arrays["classes"] == 4)
+    assert 0 < int(is_anomaly.sum()) < len(is_anomaly) == 60
+    assert bool((scores.diff() >= 0).all())
+    by_name = {score.name: score for score in outcome.scores}
+    assert by_name["AUPRC"].value == pytest.approx(average_precision_score(is_anomaly, scores))
+    assert by_name["AUROC"].value == pytest.approx(roc_auc_score(is_anomaly, scores))
+    assert by_name["AUROC"].unit == ""
+    assert f"{int(is_anomaly.sum())} of 60 test data points" in by_name["AUROC"].about
+    assert outcome.notes == []
+    few = perform("anomaly", seen, Settings(num=1))
+    assert "raise --num" in few.notes[0]
+    assert [score.name for score in few.scores] == ["AUROC"]
+    whole = perform("anomaly", subject({}), Settings(num=2))
+    assert "is_anomaly" not in whole.arrays
+
+
+def test_fewer_than_were_asked_for_and_one_are_said_so(run: Path, tmp_path: Path, say: Any) -> None:
+    words = ("generate", run, "--out", tmp_path / "a.json", "--force", "--task")
+    said = say(*words, "reconstruct", "--num", "100000").out.splitlines()
+    assert said[0].startswith(f"{tmp_path / 'a.json'}: 355 reconstructions of {run}")
+    assert said[1].endswith("not for the 100,000 asked for")
+    report = answer(say(*words, "interpolate", "--num", "100000", "--json"))
+    assert report["notes"] == [
+        f"the test data are enough for {report['num']} interpolations, not for the 100,000 asked for"
+    ]
+    said = say(*words, "inpaint", "--num", "1", "--num-chains", "1").out
+    assert ": 1 filled-in data point of" in said
+    assert "rows: original, " in said
+    assert "1 test data point, by one chain" in said

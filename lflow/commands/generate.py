@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lflow.cli import Arguments, Parser, add_parameters, new_file, show, teller, whole_file
-from lflow.spec import parameters
+from lflow.spec import counted, parameters
 
 if TYPE_CHECKING:
     from lflow.tasks import Outcome, Settings
@@ -50,7 +50,7 @@ def run(arguments: Arguments) -> int:
     from lflow.device import find_device
     from lflow.evaluation.report import as_json, table
     from lflow.evaluation.subject import Subject
-    from lflow.tasks import perform
+    from lflow.tasks import find, perform
     from lflow.training import checkpoint
 
     out: Path = new_file(arguments.out, arguments.force)
@@ -62,7 +62,7 @@ def run(arguments: Arguments) -> int:
     saved = checkpoint.read(file)
     wanted = arguments.progress or sys.stderr.isatty()
     if wanted:  # a chain may be long, and tells nothing of itself
-        print(f"{task}: {settings.num:,} by {file}", file=sys.stderr, flush=True)
+        print(f"{task} by {file}: {settings.num:,} asked for", file=sys.stderr, flush=True)
     subject = Subject(saved.learner().to(device), saved.config.data, seed=arguments.seed, tell=teller(wanted))
     began = time.monotonic()
     outcome = perform(task, subject, settings)
@@ -71,12 +71,12 @@ def run(arguments: Arguments) -> int:
     report = {"task": task, "out": str(out), "checkpoint": str(file), "step": saved.step, "num": len(made)}
     report |= {"shape": list(made.shape[1:]), "seed": arguments.seed, "lost": lost}
     report |= {"seconds": round(time.monotonic() - began, 3), "rows": list(outcome.rows)}
-    report |= {"scores": as_json(outcome.scores)}
+    report |= {"scores": as_json(outcome.scores), "notes": list(outcome.notes)}
     _save(out, outcome, saved, report)
-    what = "samples of" if task == "synthesize" else f"data points, {task} by"
-    gone = f"; {lost:,} are not finite" if lost else ""
-    line = f"{out}: {len(made):,} {what} {file} at step {saved.step:,}{gone}"
-    show(arguments, report, "\n".join([line, *([table(outcome.scores)] if outcome.scores else [])]))
+    lines = [f"{out}: {counted(len(made), find(task).noun)} of {file} at step {saved.step:,}"]
+    lines += [f"{lost:,} of {len(made):,} are not finite, and left out of the numbers"] if lost else []
+    lines += [*outcome.notes, f"rows: {', '.join(outcome.rows)}"]
+    show(arguments, report, "\n".join([*lines, *([table(outcome.scores)] if outcome.scores else [])]))
     return 0
 
 
@@ -96,12 +96,16 @@ def _settings(arguments: Arguments) -> Settings:
     return Settings(**(num | given))
 
 
+def _as_numpy(array: Any) -> Any:
+    return array.cpu().numpy() if hasattr(array, "cpu") else array
+
+
 def _save(out: Path, outcome: Outcome, saved: Checkpoint, report: Mapping[str, Any]) -> None:
     import numpy as np
 
     from lflow.tasks.picture import rows_picture
 
-    ending, arrays = out.suffix.lower(), {k: each.cpu().numpy() for k, each in outcome.arrays.items()}
+    ending, arrays = out.suffix.lower(), {k: _as_numpy(each) for k, each in outcome.arrays.items()}
     if ending == ".npy" and len(arrays) > 1:
         raise ValueError(f"{report['task']} makes {len(arrays)} arrays: let --out end in .npz")
     image = rows_picture(outcome.rows) if ending == ".png" else None  # not all have one: before the file is

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lflow.data import DataSet
 from lflow.evaluation.likelihood import in_batches
 from lflow.evaluation.subject import Score, Subject
 from lflow.metrics import auprc, auroc, knn_score, pca_score
@@ -19,21 +20,28 @@ _COMPONENTS, _NEIGHBOURS, _RESAMPLES = 20, 5, 100
 def ranked(subject: Subject) -> list[Score]:
     """AUPRC and AUROC, where the run held a label out and the model has an anomaly score."""
     score = getattr(subject.learner, "anomaly_score", None)
-    truth = subject.test.labels == subject.choice.held_out
-    if score is None or subject.choice.held_out < 0 or not 0 < int(truth.sum()) < len(truth):
+    if score is None or subject.choice.held_out < 0:
         return []
-    own = in_batches(score, subject.test, subject)
-    x, known = subject.test.all().x, subject.training.all().x
+    return areas(subject, subject.test, in_batches(score, subject.test, subject))
+
+
+def areas(subject: Subject, found: DataSet, own: Tensor) -> list[Score]:
+    """AUPRC and AUROC of scores, (n,) on the CPU, that n test data points have; none where they are not of
+    both kinds."""
+    truth = found.labels == subject.choice.held_out
+    if not 0 < int(truth.sum()) < len(truth):
+        return []
+    x, known = found.all().x, subject.training.all().x
     components = min(_COMPONENTS, *known.flatten(1).shape)
     rivals = {"PCA": pca_score(known, x, components), "k-NN": knn_score(known, x, _NEIGHBOURS)}
-    about = f"{int(truth.sum()):,} of {len(truth):,} test data points have the label that was held out"
-    found = []
+    about = f"{int(truth.sum()):,} of {len(truth):,} test data points are of the label that was held out"
+    scores = []
     for name, area in (("AUPRC", auprc), ("AUROC", auroc)):
         value = area(own, truth)
         beside = {"base rate": value.base_rate} | {k: area(each, truth).value for k, each in rivals.items()}
         error = _error(lambda rows, area=area: area(own[rows], truth[rows]).value, truth, subject.seed)
-        found.append(Score(name, value.value, error, "share", beside, about))
-    return found
+        scores.append(Score(name, value.value, error, "", beside, about))
+    return scores
 
 
 def _error(value: object, truth: Tensor, seed: int) -> float:

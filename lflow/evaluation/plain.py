@@ -47,6 +47,7 @@ def compared(
     name: str, made: Tensor, x: Tensor, where: Tensor, rivals: dict[str, Tensor], about: str
 ) -> Score:
     """The mean squared error of what was made, beside that of its rivals, each (n, *shape)."""
-    value, error = mean_and_error(squared_error(made, x, where).cpu().double())
+    errors = squared_error(made, x, where).cpu().double()
+    error = mean_and_error(errors)[1] if len(x) > 1 else None
     beside = {k: float(squared_error(each, x, where).cpu().double().mean()) for k, each in rivals.items()}
-    return Score(name, value, error if len(x) > 1 else None, "squared error", beside, about)
+    return Score(name, float(errors.mean()), error, "squared error", beside, about)

@@ -36,7 +36,7 @@ def table(scores: Sequence[Score]) -> str:
     for score in scores:
         error = "" if score.error is None else f" ± {score.error:.2g}"
         beside = ", ".join(f"{name} {value:.4g}" for name, value in score.beside.items())
-        lines.append(f"{score.name}: {score.value:.4g}{error} {score.unit}")
+        lines.append(f"{score.name}: {score.value:.4g}{error} {score.unit}".rstrip())
         lines += [f"  beside {beside}"] if beside else []
         lines.append(f"  {score.about}")
     return "\n".join(lines)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lflow.evaluation.subject import Score, Subject
@@ -56,22 +58,24 @@ class Outcome(NamedTuple):
 
     rows: by what they show, one below the other, (n, *shape) each. whole: (n,), bool, for which data points
     all that the model made is finite; the scores are of those. scores: how good it is, each beside what takes
-    no model. arrays: all that was made.
+    no model. arrays: all that was made. notes: sentences about what was asked for and is not so.
     """
 
     rows: Mapping[str, Tensor]
     whole: Tensor
     scores: Sequence[Score]
-    arrays: Mapping[str, Tensor]
+    arrays: Mapping[str, Tensor | NDArray[np.str_]]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Task:
-    """A use of a model: by its name, the method that a model needs for it, what is done, and the settings
-    that matter for it."""
+    """A use of a model: by its name, the method that a model needs for it, what is done, what comes of each
+    of `num`, and the settings that matter for it."""
 
     name: str
     method: str
     about: str
+    noun: str
     perform: Callable[[Subject, Settings], Outcome]
     uses: tuple[str, ...] = ("num",)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,7 +40,11 @@ def perform(name: str, subject: Subject, settings: Settings) -> Outcome:
         model = subject.learner.settings.name
         raise ValueError(f"a model of the kind {model} cannot {name}; it can: {', '.join(possible)}")
     subject.tell(task.about, 0, settings.num)
-    return task.perform(subject, settings)
+    outcome = task.perform(subject, settings)
+    if (num := len(outcome.whole)) == settings.num:
+        return outcome
+    fewer = f"the test data are enough for {counted(num, task.noun)}, not for the {settings.num:,} asked for"
+    return outcome._replace(notes=[fewer, *outcome.notes])
 
 
 def find(name: str) -> Task:
@@ -145,9 +150,19 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
     x = chosen.batch(slice(None), subject.device)
     score = _offers(subject).anomaly_score(x)
     order, whole = score.argsort(), _whole(score)  # what is not finite comes last
-    found = outliers.ranked(subject) or _against_mixtures(subject, x[whole], score[whole])
-    arrays = {"x": x[order], "scores": score[order], "labels": chosen.labels.to(order.device)[order]}
-    return Outcome({"from the most to the least ordinary": x[order]}, whole[order], found, arrays)
+    classes, held_out = chosen.labels.to(order.device)[order], subject.choice.held_out
+    arrays = {"x": x[order], "scores": score[order], "classes": classes}
+    if chosen.label_names:
+        arrays["class_names"] = np.array(chosen.label_names)
+    found, notes = [], []
+    if held_out >= 0:
+        arrays["is_anomaly"] = classes == held_out
+        kept = whole.cpu()
+        found = outliers.areas(subject, chosen.take(kept), score[whole].double().cpu())
+        if not found:
+            notes = [f"of {_test_points(whole)} none or all are of the label that was held out: raise --num"]
+    found = found or _against_mixtures(subject, x[whole], score[whole])
+    return Outcome({"from the most to the least ordinary": x[order]}, whole[order], found, arrays, notes)
 
 
 def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]:
@@ -171,19 +186,46 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]
         "than one of those"
     )
     beside = {"base rate": 0.5, "distance to the mean": auroc(away.cpu(), truth).value}
-    return [Score("AUROC", auroc(both.cpu(), truth).value, None, "share", beside, about)]
+    return [Score("AUROC", auroc(both.cpu(), truth).value, None, "", beside, about)]
 
 
 _CHAINS = ("num", "num_chains", "chain_steps")
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("synthesize", "synthesize", "new data points", _synthesize),
-        Task("reconstruct", "reconstruct", "test data from their own latent vectors", _reconstruct),
-        Task("interpolate", "interpolate", "points between test data", _interpolate, ("num", "num_points")),
-        Task("inpaint", "inpaint", "what is missing of test data", _inpaint, (*_CHAINS, "mask", "share")),
-        Task("recover", "recover", "test data without the noise on them", _recover, (*_CHAINS, "noise")),
-        Task("anomaly", "anomaly_score", "test data by how unusual they are", _rank),
+        Task("synthesize", "synthesize", "new data points", "sample", _synthesize),
+        Task(
+            "reconstruct",
+            "reconstruct",
+            "test data from their own latent vectors",
+            "reconstruction",
+            _reconstruct,
+        ),
+        Task(
+            "interpolate",
+            "interpolate",
+            "points between test data",
+            "interpolation",
+            _interpolate,
+            ("num", "num_points"),
+        ),
+        Task(
+            "inpaint",
+            "inpaint",
+            "what is missing of test data",
+            "filled-in data point",
+            _inpaint,
+            (*_CHAINS, "mask", "share"),
+        ),
+        Task(
+            "recover",
+            "recover",
+            "test data without the noise on them",
+            "recovered data point",
+            _recover,
+            (*_CHAINS, "noise"),
+        ),
+        Task("anomaly", "anomaly_score", "test data by how unusual they are", "ranked data point", _rank),
     )
 }
 
@@ -260,7 +302,7 @@ def _different(made: Tensor) -> Tensor:
 
 def _by(made: Tensor) -> str:
     count = made.shape[1]
-    return f"the mean of {count:,} chains" if count > 1 else "one chain, which has no spread"
+    return f"the mean of {counted(count, 'chain')}" if count > 1 else "one chain, which has no spread"
 
 
 def _numbered(name: str, made: Tensor) -> dict[str, Tensor]:
