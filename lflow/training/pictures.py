@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-PAPER, INK = (250, 250, 248), (38, 70, 110)
+PAPER, INK, TEXT, LOST = (250, 250, 248), (38, 70, 110), (26, 26, 26), (160, 20, 20)
 _GAP, _SIDE, _MARGIN = 2, 480, 1.1
 
 
 def picture(samples: Tensor, view: Tensor | None = None) -> Image.Image:
-    """Samples (n, c, h, w) in [-1, 1], or (n, 2), as an image; what is not finite is black, or left out.
+    """Samples (n, c, h, w) in [-1, 1], or (n, 2), as an image; what is not finite is crossed or left out.
 
     view: points that decide what is in the picture; None for the samples. ValueError for vectors of another
     dimension.
@@ -26,10 +26,21 @@ def picture(samples: Tensor, view: Tensor | None = None) -> Image.Image:
 
 
 def as_bytes(images: Tensor) -> np.ndarray:
-    """Images (n, c, h, w) in [-1, 1] as (n, h, w, 3) bytes; what is out of range is cut off."""
+    """Images (n, c, h, w) in [-1, 1] as (n, h, w, 3) bytes; what is out of range is cut off, and one that is
+    not finite is a cross, which nobody takes for an image."""
     scaled = ((images.nan_to_num(-1.0).clamp(-1, 1) + 1) * 127.5).round()
     colour = scaled.expand(-1, 3, -1, -1) if images.shape[1] == 1 else scaled
-    return colour.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+    found = colour.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+    lost = ~images.flatten(1).isfinite().all(1).cpu().numpy()
+    found[lost] = _cross(*found.shape[1:3])
+    return found
+
+
+def _cross(height: int, width: int) -> np.ndarray:
+    """From corner to corner, (height, width, 3)."""
+    y, x = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)
+    near = np.minimum(abs(x - y), abs(x + y - 1)) <= 0.51 / max(height - 1, width - 1, 1)
+    return np.where(near[..., None], LOST, PAPER).astype(np.uint8)
 
 
 def tiled(samples: Tensor, columns: int) -> Image.Image:
