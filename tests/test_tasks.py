@@ -23,13 +23,11 @@ from lflow.models import coopflow
 from lflow.models.base import Learner
 from lflow.tasks import TASKS, Settings, offered, perform
 from lflow.tasks.picture import rows_picture
-from lflow.training import checkpoint
 from lflow.training.config import DataChoice
 from tests import toy_model  # noqa: F401  (the model "toy")
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
 from tests.test_cli import answer
 from tests.test_commands_learn import one_line
-from tests.test_comparison import subject
 from tests.test_models import prepared, runnable
 
 CASES = runnable()
@@ -124,7 +122,7 @@ def test_every_task_that_is_offered_is_done(name: str, preset: str) -> None:
     for task in offered(learner):
         outcome = perform(task, subject, Settings(num=2, num_chains=2, chain_steps=2, num_points=3))
         assert all(len(row) == 2 for row in outcome.rows.values()), task
-        assert rows_picture(outcome.rows).width > 10
+        assert rows_picture(outcome, lambda: subject.training.batch(slice(50))).width > 100
         for score in outcome.scores:
             assert score.beside
             assert score.about
@@ -364,107 +362,3 @@ def test_there_is_one_name_for_each_task() -> None:
     assert list(TASKS) == ["synthesize", "reconstruct", "interpolate", "inpaint", "recover", "anomaly"]
     with pytest.raises(ValueError, match="there is no task"):
         tasks.find("paint")
-
-
-# --- what is not finite -------------------------------------------------------------------------------------
-
-
-class Losing:
-    """A model that makes of the first data points what is not finite, and for the rest is another."""
-
-    def __init__(self, learner: Learner, lost: int) -> None:
-        self.learner, self.lost = learner, lost
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.learner, name)
-        if name not in {task.method for task in TASKS.values()}:
-            return found
-
-        def method(*given: Any, **named: Any) -> Tensor:
-            made = found(*given, **named)
-            made[: self.lost] = torch.nan
-            return made
-
-        return method
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_what_is_not_finite_is_counted_and_left_out_of_the_numbers(task: str) -> None:
-    sound = subject({"binary": False})
-    settings = Settings(num=6, num_chains=2, chain_steps=2, num_points=3)
-    lost: Any = Losing(sound.learner, 2)
-    outcome = perform(task, Subject(lost, sound.choice), settings)
-    assert int((~outcome.whole).sum()) == 2
-    assert all(np.isfinite([score.value, *score.beside.values()]).all() for score in outcome.scores)
-    if outcome.scores and task != "anomaly":
-        assert "4 " in outcome.scores[0].about
-    lost.lost = 6
-    with pytest.raises(RuntimeError, match="nothing that the model made is finite"):
-        perform(task, Subject(lost, sound.choice), settings)
-
-
-def test_scores_are_of_what_is_finite() -> None:
-    sound = subject({})
-    lost: Any = Losing(sound.learner, 2)
-    outcome = perform("reconstruct", Subject(lost, sound.choice), Settings(num=6))
-    away = (outcome.rows["reconstruction"] - outcome.rows["original"])[2:].double().square().mean()
-    assert outcome.scores[0].value == pytest.approx(float(away), rel=1e-5)
-
-
-def test_a_mask_that_hides_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="hides nothing: give it a greater --share"):
-        perform("inpaint", subject({}), Settings(num=2, mask="random", share=0.0))
-
-
-def test_weights_that_are_lost_are_one_line(tmp_path: Path, say: Any) -> None:
-    lflow.train({"model": "latent_flow", "preset": "digits_gaussian", "max_steps": 1}, tmp_path / "run")
-    found = checkpoint.read(checkpoint.find(tmp_path / "run"))
-    for tensor in found.tensors.values():
-        if tensor.is_floating_point():
-            tensor.fill_(torch.nan)
-    file = tmp_path / "lost.safetensors"
-    checkpoint.write(file, found)
-    for task in TASKS:
-        out = tmp_path / f"{task}.png"
-        one_line(say("generate", file, "--task", task, "--num", "3", "--out", out), 1, "is finite")
-        assert not out.exists()
-
-
-# --- what was asked for -------------------------------------------------------------------------------------
-
-
-def test_anomalies_are_judged_on_the_points_that_were_asked_for(tmp_path: Path, say: Any) -> None:
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    seen = subject({"held_out": 4})
-    outcome = perform("anomaly", seen, Settings(num=60))
-    is_anomaly, scores = outcome.arrays["is_anomaly"], outcome.arrays["scores"]
-    assert torch.equal(is_anomaly, outcome.arrays["classes"] == 4)
-    assert 0 < int(is_anomaly.sum()) < len(is_anomaly) == 60
-    assert bool((scores.diff() >= 0).all())
-    by_name = {score.name: score for score in outcome.scores}
-    assert by_name["AUPRC"].value == pytest.approx(average_precision_score(is_anomaly, scores))
-    assert by_name["AUROC"].value == pytest.approx(roc_auc_score(is_anomaly, scores))
-    assert by_name["AUROC"].unit == ""
-    assert f"{int(is_anomaly.sum())} of 60 test data points" in by_name["AUROC"].about
-    assert outcome.notes == []
-    few = perform("anomaly", seen, Settings(num=1))
-    assert "raise --num" in few.notes[0]
-    assert [score.name for score in few.scores] == ["AUROC"]
-    whole = perform("anomaly", subject({}), Settings(num=2))
-    assert "is_anomaly" not in whole.arrays
-
-
-def test_fewer_than_were_asked_for_and_one_are_said_so(run: Path, tmp_path: Path, say: Any) -> None:
-    words = ("generate", run, "--out", tmp_path / "a.json", "--force", "--task")
-    said = say(*words, "reconstruct", "--num", "100000").out.splitlines()
-    assert said[0].startswith(f"{tmp_path / 'a.json'}: 355 reconstructions of {run}")
-    assert said[1].endswith("not for the 100,000 asked for")
-    report = answer(say(*words, "interpolate", "--num", "100000", "--json"))
-    assert report["notes"] == [
-        f"the test data are enough for {report['num']} interpolations, not for the 100,000 asked for"
-    ]
-    said = say(*words, "inpaint", "--num", "1", "--num-chains", "1").out
-    assert ": 1 filled-in data point of" in said
-    assert "rows: original, " in said
-    assert "1 test data point, by one chain" in said

@@ -13,11 +13,13 @@ from lflow.cli import Arguments, Parser, add_parameters, new_file, show, teller,
 from lflow.spec import counted, parameters
 
 if TYPE_CHECKING:
+    from lflow.evaluation.subject import Subject
     from lflow.tasks import Outcome, Settings
     from lflow.training.checkpoint import Checkpoint
 
 ENDINGS = (".png", ".npz", ".npy", ".json")
 SAMPLES = 64
+_BEHIND = 1000  # training data that points are drawn on
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
@@ -51,6 +53,7 @@ def run(arguments: Arguments) -> int:
     from lflow.evaluation.report import as_json, table
     from lflow.evaluation.subject import Subject
     from lflow.tasks import find, perform
+    from lflow.tasks.picture import omitted
     from lflow.training import checkpoint
 
     out: Path = new_file(arguments.out, arguments.force)
@@ -71,11 +74,12 @@ def run(arguments: Arguments) -> int:
     report = {"task": task, "out": str(out), "checkpoint": str(file), "step": saved.step, "num": len(made)}
     report |= {"shape": list(made.shape[1:]), "seed": arguments.seed, "lost": lost}
     report |= {"seconds": round(time.monotonic() - began, 3), "rows": list(outcome.rows)}
-    report |= {"scores": as_json(outcome.scores), "notes": list(outcome.notes)}
-    _save(out, outcome, saved, report)
+    notes = [*outcome.notes, *(omitted(outcome) if out.suffix.lower() == ".png" else [])]
+    report |= {"scores": as_json(outcome.scores), "notes": notes}
+    _save(out, outcome, subject, saved, report)
     lines = [f"{out}: {counted(len(made), find(task).noun)} of {file} at step {saved.step:,}"]
     lines += [f"{lost:,} of {len(made):,} are not finite, and left out of the numbers"] if lost else []
-    lines += [*outcome.notes, f"rows: {', '.join(outcome.rows)}"]
+    lines += [*notes, f"rows: {', '.join(outcome.rows)}"]
     show(arguments, report, "\n".join([*lines, *([table(outcome.scores)] if outcome.scores else [])]))
     return 0
 
@@ -100,7 +104,9 @@ def _as_numpy(array: Any) -> Any:
     return array.cpu().numpy() if hasattr(array, "cpu") else array
 
 
-def _save(out: Path, outcome: Outcome, saved: Checkpoint, report: Mapping[str, Any]) -> None:
+def _save(
+    out: Path, outcome: Outcome, subject: Subject, saved: Checkpoint, report: Mapping[str, Any]
+) -> None:
     import numpy as np
 
     from lflow.tasks.picture import rows_picture
@@ -108,7 +114,9 @@ def _save(out: Path, outcome: Outcome, saved: Checkpoint, report: Mapping[str, A
     ending, arrays = out.suffix.lower(), {k: _as_numpy(each) for k, each in outcome.arrays.items()}
     if ending == ".npy" and len(arrays) > 1:
         raise ValueError(f"{report['task']} makes {len(arrays)} arrays: let --out end in .npz")
-    image = rows_picture(outcome.rows) if ending == ".png" else None  # not all have one: before the file is
+    image = None
+    if ending == ".png":  # not all have one: before the file is
+        image = rows_picture(outcome, lambda: subject.training.batch(slice(_BEHIND)))
     with whole_file(out) as file:
         if image is not None:
             image.save(file, "PNG")

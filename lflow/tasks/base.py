@@ -58,7 +58,9 @@ class Outcome(NamedTuple):
 
     rows: by what they show, one below the other, (n, *shape) each. whole: (n,), bool, for which data points
     all that the model made is finite; the scores are of those. scores: how good it is, each beside what takes
-    no model. arrays: all that was made. notes: sentences about what was asked for and is not so.
+    no model. arrays: all that was made. notes: sentences about what was asked for and is not so. ranking:
+    (n,), the scores that the data points are in the order of. path: whether the rows lie on a way from the
+    first to the last.
     """
 
     rows: Mapping[str, Tensor]
@@ -66,6 +68,8 @@ class Outcome(NamedTuple):
     scores: Sequence[Score]
     arrays: Mapping[str, Tensor | NDArray[np.str_]]
     notes: Sequence[str] = ()
+    ranking: Tensor | None = None
+    path: bool = False
 
 
 @dataclass(frozen=True)

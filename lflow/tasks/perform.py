@@ -90,7 +90,7 @@ def _interpolate(subject: Subject, settings: Settings) -> Outcome:
     rivals = _plain(subject, wanted, everywhere)
     score = compared("error at the ends", ends, wanted, everywhere, rivals, about)
     rows = {"from": a} | _numbered("between", made) | {"to": b}
-    return Outcome(rows, whole, [score], {"from": a, "between": made, "to": b})
+    return Outcome(rows, whole, [score], {"from": a, "between": made, "to": b}, path=True)
 
 
 def _inpaint(subject: Subject, settings: Settings) -> Outcome:
@@ -118,7 +118,7 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     score = compared(
         "error where it was missing", made[judged].mean(1), x[judged], missing[judged], plain, about
     )
-    return _restored(subject, Restored(x, seen, made, missing, whole), [score])
+    return _restored(subject, Restored(x, seen, made, missing, whole, filled=True), [score])
 
 
 def _recover(subject: Subject, settings: Settings) -> Outcome:
@@ -142,7 +142,7 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
     score = compared(
         "error of what was recovered", made[whole].mean(1), x[whole], everywhere[whole], rivals, about
     )
-    return _restored(subject, Restored(x, seen, made, everywhere > 0, whole), [score])
+    return _restored(subject, Restored(x, seen, made, everywhere > 0, whole, filled=False), [score])
 
 
 def _rank(subject: Subject, settings: Settings) -> Outcome:
@@ -162,7 +162,8 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
         if not found:
             notes = [f"of {_test_points(whole)} none or all are of the label that was held out: raise --num"]
     found = found or _against_mixtures(subject, x[whole], score[whole])
-    return Outcome({"from the most to the least ordinary": x[order]}, whole[order], found, arrays, notes)
+    rows = {"from the most to the least ordinary": x[order]}
+    return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order])
 
 
 def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]:
@@ -189,6 +190,7 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]
     return [Score("AUROC", auroc(both.cpu(), truth).value, None, "", beside, about)]
 
 
+_MOST_ROWS = 8  # chains in a picture
 _CHAINS = ("num", "num_chains", "chain_steps")
 TASKS: dict[str, Task] = {
     task.name: task
@@ -267,18 +269,20 @@ def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]
 
 
 class Restored(NamedTuple):
-    """Data, what was seen of them, what chains made of it, (n, num_chains, *shape), and where to judge it."""
+    """Data, what was seen of them, what chains made of it, (n, num_chains, *shape), where to judge it, which
+    are whole, and whether something was missing that was filled in."""
 
     x: Tensor
     seen: Tensor
     made: Tensor
     where: Tensor
     whole: Tensor
+    filled: bool
 
 
 def _restored(subject: Subject, found: Restored, scores: list[Score]) -> Outcome:
     """Original, seen, chains and their spread; the spread is a score where there are chains to differ."""
-    x, seen, made, where, whole = found
+    x, seen, made, where, whole, _ = found
     spread = made.std(1) if made.shape[1] > 1 else torch.zeros_like(x)
     if made.shape[1] > 1:
         error = (made.mean(1) - x)[whole][where[whole]].square().mean().sqrt()
@@ -287,12 +291,18 @@ def _restored(subject: Subject, found: Restored, scores: list[Score]) -> Outcome
         if hasattr(subject.learner, "decoder"):
             about += "; of the decoder's means, without p(x|z)'s own noise"
         scores = [*scores, Score("spread", rms, None, "deviation", {"their error": float(error)}, about)]
-    rows = {"original": x, "seen": seen} | _numbered("chain", made)
-    rows |= {"mean of the chains": made.mean(1)}
-    if x.ndim == 4:  # black where there is none, white from one on
-        rows["spread"] = 2 * spread - 1
+    hidden = " (missing: grey)" if x.ndim == 4 else " (missing: 0)"
+    rows = {"original": x, f"what the model saw{hidden if found.filled else ''}": seen}
+    rows |= _numbered("chain", made[:, :_MOST_ROWS])
+    notes, count = [], made.shape[1]
+    if count > _MOST_ROWS:
+        notes = [f"of {count:,} chains the picture shows the first {_MOST_ROWS}"]
+    if count > 1:
+        rows[f"mean of {count:,} chains"] = made.mean(1)
+    if count > 1 and x.ndim == 4:
+        rows["their spread (black: 0, white: 1 or more)"] = 2 * spread - 1
     arrays = {"x": x, "seen": seen, "made": made, "spread": spread, "where": where}
-    return Outcome(rows, whole, scores, arrays)
+    return Outcome(rows, whole, scores, arrays, notes)
 
 
 def _different(made: Tensor) -> Tensor:
