@@ -126,6 +126,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def each_of(count: int, noun: str) -> str:
+    """A number of things, one by one: "one chain", "each of 2,000 chains"."""
+    return f"one {noun}" if count == 1 else f"each of {count:,} {noun}s"
+
+
 def plain_number(number: float) -> str:
     """A bound as people write it: whole numbers with commas, all others in short."""
     whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15

@@ -129,7 +129,44 @@ def test_fewer_than_were_asked_for_and_one_are_said_so(
     said = say(*words, "inpaint", "--num", "1", "--num-chains", "1").out
     assert ": 1 filled-in data point of" in said
     assert "rows: original, " in said
-    assert "1 test data point, by one chain" in said
+    assert "of one test data point, by one chain" in said
+
+
+@pytest.mark.parametrize("name", ["latent_flow", "ebm", "coopflow"])
+def test_data_of_another_shape_are_refused_by_every_method(name: str) -> None:
+    learner: Any = lflow.models.get(name).build((1, 8, 8), 17)
+    small, hidden = torch.zeros(2, 1, 6, 6), torch.ones(1, 6, 6)
+    calls = {
+        "reconstruct": (small,),
+        "interpolate": (small, small, 3),
+        "inpaint": (small, hidden),
+        "recover": (small, 0.5),
+        "anomaly_score": (small,),
+    }
+    for method, given in calls.items():
+        if hasattr(learner, method):
+            with pytest.raises(ValueError, match=r"have the shape \(1, 8, 8\), not \(1, 6, 6\)"):
+                getattr(learner, method)(*given)
+    with pytest.raises(ValueError, match=r"\(2,\), not \(3,\)"):
+        lflow.models.get("flow").build((2,)).anomaly_score(torch.zeros(4, 3))  # type: ignore[operator]
+
+
+def test_grey_is_refused_where_data_are_black_and_white() -> None:
+    learner: Any = lflow.models.get("latent_flow", likelihood="bernoulli").build((1, 8, 8), 2)
+    x = torch.ones(2, 1, 8, 8)
+    x[0, 0, 0, 0] = 0.3
+    hidden = torch.zeros(1, 8, 8)
+    hidden[0, 0, 0] = 1
+    for method, given in (
+        ("reconstruct", (x,)),
+        ("interpolate", (-x.sign(), x, 3)),
+        ("anomaly_score", (x,)),
+        ("inpaint", (x, torch.zeros_like(hidden))),
+    ):
+        with pytest.raises(ValueError, match="black, -1, and white, 1, with nothing between"):
+            getattr(learner, method)(*given)
+    assert learner.inpaint(x, hidden, 1, 0, 1).shape == (2, 1, 1, 8, 8)  # what is grey is missing
+    assert learner.recover(x + 0.1, 0.5, num_chains=1, num_steps=1).shape == (2, 1, 1, 8, 8)
 
 
 # --- pictures -----------------------------------------------------------------------------------------------

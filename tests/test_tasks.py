@@ -117,8 +117,9 @@ def test_the_other_tasks(name: str, preset: str) -> None:
 @pytest.mark.parametrize(("name", "preset"), CASES)
 def test_every_task_that_is_offered_is_done(name: str, preset: str) -> None:
     learner, _ = ready(name, preset)
-    source = lflow.models.get_class(name).presets[preset].data
-    subject = Subject(learner, DataChoice(source=source, limit=50), limit=20)
+    chosen = lflow.models.get_class(name).presets[preset]
+    look = {**chosen.data_options, "limit": 50}
+    subject = Subject(learner, DataChoice(source=chosen.data, **look), limit=20)
     for task in offered(learner):
         outcome = perform(task, subject, Settings(num=2, num_chains=2, chain_steps=2, num_points=3))
         assert all(len(row) == 2 for row in outcome.rows.values()), task

@@ -11,7 +11,7 @@ from torch import Tensor
 from lflow.evaluation.plain import compared, guesses
 from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import parts
-from lflow.spec import counted
+from lflow.spec import each_of
 
 _FEWEST, _MOST = 8, 200  # of the first test data
 _MOST_WORK = 2**24  # gradients times numbers in a data point: a descent through chains takes thousands a row
@@ -45,5 +45,5 @@ def scored(subject: Subject, x: Tensor, made: Tensor) -> Score:
     """The squared error of a number of what was made of x, (n, *shape), beside what takes no model."""
     everywhere = torch.ones_like(x)
     rivals = guesses(subject.training, x, everywhere)
-    about = f"of a number of each of {counted(len(x), 'test data point')}, and its reconstruction"
+    about = f"of a number of {each_of(len(x), 'test data point')}, and its reconstruction"
     return compared("reconstruction error", made, x, everywhere, rivals, about)

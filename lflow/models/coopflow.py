@@ -238,16 +238,20 @@ class CoopFlowLearner(Restoring):
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """U at x, (n,). The pair's samples agree with data, exp(-U) need not: it is no density of theirs."""
+        self.check(x)
         with torch.no_grad():
             return self.energy(x)
 
     def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
         """Where the chain ends, (n, *shape), from the x₀ that gradient descent found to bring it near x."""
+        self.check(x)
         seen, draws = Seen(x, torch.zeros_like(x, dtype=torch.bool)), self.fresh_draws(seed)
         return self.within(self._matched(seen, draws, None)[1])
 
     def interpolate(self, a: Tensor, b: Tensor, k: int, seed: int = 0) -> Tensor:
         """k points from a to b, (n, k, *shape): between the flow's latents of their x₀, and then revised."""
+        self.check(a)
+        self.check(b)
         seen = Seen(
             torch.cat([a, b]), torch.zeros(2 * len(a), *self.shape, dtype=torch.bool, device=a.device)
         )

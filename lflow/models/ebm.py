@@ -176,6 +176,7 @@ class EBMLearner(Restoring):
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """U at x, (n,): the higher the less likely."""
+        self.check(x)
         with torch.no_grad():
             return self.energy(x)
 

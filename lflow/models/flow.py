@@ -76,6 +76,7 @@ class FlowLearner(Restoring):
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """-log p(x): the higher, the less like the data; (n,)."""
+        self.check(x)
         return -self.log_prob(x)
 
     def synthesize(self, n: int, seed: int = 0) -> Tensor:
@@ -84,6 +85,8 @@ class FlowLearner(Restoring):
     @torch.no_grad()
     def interpolate(self, a: Tensor, b: Tensor, k: int) -> Tensor:
         """k points from each a to its b, (n, k, *shape), along straight lines between their latents."""
+        self.check(a)
+        self.check(b)
         z, _ = self.flow.flow.to_latent(torch.stack([a, b], 1).flatten(0, 1))
         start, end = z.unflatten(0, (-1, 2)).unbind(1)
         share = torch.linspace(0, 1, k, device=z.device).view(-1, *[1] * (z.ndim))

@@ -17,7 +17,7 @@ from lflow.models.base import Model
 from lflow.models.latent_priors import Prior
 from lflow.models.restoring import Restoring, Seen, adjusted_chain
 from lflow.nets import ACTIVATIONS, generator, start_orthogonal
-from lflow.nets.decoders import DECODERS, Decoder, make_decoder
+from lflow.nets.decoders import DECODERS, BernoulliDecoder, Decoder, make_decoder
 from lflow.short_run import frozen
 from lflow.spec import param
 
@@ -119,6 +119,14 @@ class LatentLearner(Restoring):
 
     # --- what a trained model does --------------------------------------------------------------------
 
+    def check(self, x: Tensor, missing: Tensor | None = None) -> None:
+        """ValueError for data of another shape, or with grey values where the likelihood knows none."""
+        super().check(x)
+        if isinstance(self.decoder, BernoulliDecoder):
+            grey = x.abs() != 1
+            if bool((grey if missing is None else grey & ~missing).any()):
+                raise ValueError("data of this model are black, -1, and white, 1, with nothing between")
+
     def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
         """The model's own z of x, (n, latent_dim), without a gradient; `draws` may be a seed."""
         raise NotImplementedError
@@ -131,11 +139,14 @@ class LatentLearner(Restoring):
     @torch.no_grad()
     def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
         """E[x | z] at the z inferred of x, (n, *shape)."""
+        self.check(x)
         return self.decoder.mean(self.infer(x, seed))
 
     @torch.no_grad()
     def interpolate(self, a: Tensor, b: Tensor, k: int, seed: int = 0) -> Tensor:
         """k points from a to b, ends included, on the line between their inferred z: (n, k, *shape)."""
+        self.check(a)
+        self.check(b)
         ends = self.infer(torch.cat([a, b]), seed).chunk(2)
         weights = torch.linspace(0, 1, k, device=a.device)[:, None]
         on_line = ends[0][:, None] + weights * (ends[1] - ends[0])[:, None]
@@ -148,6 +159,7 @@ class LatentLearner(Restoring):
         It is not -log p(x), which `lflow.evaluation` estimates. Under an EBM prior log Z is missing: the
         order of points is right, the numbers of two models cannot be compared.
         """
+        self.check(x)
         return -self.log_joint(x, self.infer(x, seed))
 
     @torch.no_grad()

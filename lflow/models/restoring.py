@@ -55,10 +55,15 @@ class Seen(NamedTuple):
         return lambda x: energy(x) + scale * squared_norm((x - self.y) * self.visible)
 
 
+def check_shape(x: Tensor, shape: tuple[int, ...]) -> None:
+    """ValueError unless x is a batch of data points of that shape."""
+    if x.shape[1:] != shape:
+        raise ValueError(f"data of this model have the shape {shape}, not {tuple(x.shape[1:])}")
+
+
 def seen_of(y: Tensor, shape: tuple[int, ...], mask: Tensor | None, noise: float = 0.0) -> Seen:
     """What is seen of y. ValueError for a mask, a noise or data that do not fit the shape of a data point."""
-    if y.shape[1:] != shape:
-        raise ValueError(f"data of this model have the shape {shape}, not {tuple(y.shape[1:])}")
+    check_shape(y, shape)
     if not 0 <= noise < torch.inf:
         raise ValueError(f"noise is a standard deviation, 0 or more, got {noise}")
     given = torch.zeros(shape) if mask is None else torch.as_tensor(mask)
@@ -71,6 +76,13 @@ def seen_of(y: Tensor, shape: tuple[int, ...], mask: Tensor | None, noise: float
 
 class Restoring(Learner):
     """A model that can restore: a subclass says how, `restore`."""
+
+    def check(self, x: Tensor, missing: Tensor | None = None) -> None:
+        """ValueError where x, (n, *shape), are not such data as the model knows; what is missing may be any.
+
+        A subclass may ask for more than the shape. It is asked by what takes data from outside.
+        """
+        check_shape(x, self.shape)
 
     def restore(self, seen: Seen, draws: Draws, num_steps: int | None = None) -> Tensor:
         """One restored point for each row of what is seen, (n, *shape), without a gradient."""
@@ -95,7 +107,9 @@ class Restoring(Learner):
             >>> chains = lflow.load("runs/latent").inpaint(x, left)
             >>> chains.mean(1), chains.std(1)
         """
-        return self._restored(seen_of(x, self.shape, mask), num_chains, seed, num_steps)
+        seen = seen_of(x, self.shape, mask)
+        self.check(seen.y, seen.missing)
+        return self._restored(seen, num_chains, seed, num_steps)
 
     def recover(
         self,

@@ -19,9 +19,10 @@ from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import parts, synthesize
 from lflow.metrics import auroc
 from lflow.models.base import Learner
-from lflow.spec import counted
+from lflow.spec import counted, each_of
 from lflow.tasks.base import Outcome, Settings, Task
 
+POINT = "test data point"
 NOTHING = "nothing that the model made is finite: its weights are not, or its chains ran away"
 
 
@@ -111,8 +112,8 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     if not bool(judged.any()):
         raise RuntimeError(NOTHING)
     about = (
-        f"of a missing number, {float(missing[judged].float().mean()):.0%} of each of "
-        f"{_test_points(judged)}, by {_by(made)}"
+        f"of a missing number, {float(missing[judged].float().mean()):.0%} of "
+        f"{each_of(int(judged.sum()), POINT)}, by {_by(made)}"
     )
     plain = _plain(subject, seen[judged], (~missing[judged]).to(x.dtype))
     score = compared(
@@ -136,7 +137,7 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
     whole, everywhere = _whole(made), torch.ones_like(x)
     rivals = {"what was seen": seen[whole]} | _plain(subject, seen[whole], everywhere[whole])
     about = (
-        f"of a number of each of {_test_points(whole)} with noise of deviation {settings.noise:g}, by "
+        f"of a number of {each_of(int(whole.sum()), POINT)} with noise of deviation {settings.noise:g}, by "
         f"{_by(made)}"
     )
     score = compared(
@@ -160,7 +161,8 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
         kept = whole.cpu()
         found = outliers.areas(subject, chosen.take(kept), score[whole].double().cpu())
         if not found:
-            notes = [f"of {_test_points(whole)} none or all are of the label that was held out: raise --num"]
+            told = counted(int(whole.sum()), POINT)
+            notes = [f"of {told} none or all are of the label that was held out: raise --num"]
     found = found or _against_mixtures(subject, x[whole], score[whole])
     rows = {"from the most to the least ordinary": x[order]}
     return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order])
@@ -183,7 +185,7 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]
     away = (torch.cat([x, mixed]) - mean).flatten(1).square().sum(1)
     both = torch.cat([score, other])
     about = (
-        f"the chance that a point mixed of the numbers of {counted(len(x), 'test data point')} scores higher "
+        f"the chance that a point mixed of the numbers of {counted(len(x), POINT)} scores higher "
         "than one of those"
     )
     beside = {"base rate": 0.5, "distance to the mean": auroc(away.cpu(), truth).value}
@@ -258,10 +260,6 @@ def _whole(made: Tensor) -> Tensor:
     if not bool(whole.any()):
         raise RuntimeError(NOTHING)
     return whole
-
-
-def _test_points(whole: Tensor) -> str:
-    return counted(int(whole.sum()), "test data point")
 
 
 def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
