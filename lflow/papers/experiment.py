@@ -231,6 +231,24 @@ def is_lower(
     return bool(gap["mean"] < -student.ppf((1 + level) / 2, len(shared) - 1) * gap["error"])
 
 
+def paired_p(values: Mapping[int, float | None], others: Mapping[int, float | None]) -> float:
+    """The two-sided p-value of the paired test that `is_lower` makes; both by seed.
+
+    1 if a run was lost, if all differences are zero, and for fewer than two seeds in common.
+    """
+    from scipy.stats import t as student
+
+    shared = sorted(values.keys() & others.keys())
+    if len(shared) < 2:
+        return 1.0
+    gap = paired([values[seed] for seed in shared], [others[seed] for seed in shared])
+    if not gap["mean"]:
+        return 1.0
+    if not gap["error"]:
+        return 0.0
+    return float(2 * student.sf(abs(gap["mean"]) / gap["error"], len(shared) - 1))
+
+
 def short(estimate: Mapping[str, Any], digits: int = 4) -> str:
     """An estimate for a sentence: mean ± standard error, or that it was lost."""
     if estimate["mean"] is None:
