@@ -152,6 +152,7 @@ def _say_toy(toy: Findings) -> list[str]:
         said.append(_say_pair(by_seed, "amortised", "langevin", TOY))
         said.append(_say_pair(by_seed, "amortised", "variational", TOY))
         said.append(_say_pair(by_seed, "evened", "langevin", TOY))
+        said.append("Each of these three tests is made alone, without regard to the others.")
     return said
 
 
@@ -179,7 +180,7 @@ def _say_compared(table: Findings) -> list[str]:
         "chain is set; the other chains learn theirs.",
         f"{where}: log p(x) of test images by importance weights, in nats: "
         f"{protocol.each(rows, 'log_likelihood', 2)}. CLAE's is no bound, since log Z of its prior is "
-        "estimated from below and taken away.",
+        "estimated from below and taken away; the check by annealing takes the same log Z.",
         protocol.say_check(table),
         f"{where}: squared error of a pixel, in [-1, 1], of E[x | z] at a draw of the model's own z, of VAE "
         "and IWAE from q, of LAE and CLAE the encoder's output with the weights as they are, and of the MAP "
@@ -211,10 +212,10 @@ def _say_chain(where: str, rows: Sequence[Findings]) -> list[str]:
     condition = statistics.median(each["condition"] for each in ends)
     moved = statistics.median(each["moved"] for each in ends)
     return [
-        f"{where}: at the end the Metropolis-Hastings test accepts {100 * accepted:.0f} % of proposals on "
-        f"images that training left out, d is {ends[0]['ratio']:.3g} n, and the condition number of GGᵀ is "
-        f"{condition:.2g} (median over seeds). In the steps for a batch the slowest direction of z goes "
-        f"{moved:.1g} of its way, at a curvature of one."
+        f"{where}: at the last look at the kept rate the Metropolis-Hastings test accepts "
+        f"{100 * accepted:.0f} % of proposals on images that training left out, d is {ends[0]['ratio']:.3g} "
+        f"n, and the condition number of GGᵀ is {condition:.2g} (median over seeds). In the steps for a "
+        f"batch the slowest direction of z goes {moved:.1g} of its way, at a curvature of one."
     ]
 
 

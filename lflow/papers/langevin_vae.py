@@ -25,7 +25,7 @@ TEMPERATURE = 2.0  # T₀ of tempered HVAE where it is set
 
 def jobs(quick: bool, seeds: int) -> list[Job]:
     """Every run: what must hold, bounds, tuned bounds, digits, and MNIST where it is at hand."""
-    found = [Job({"part": "correct", "seed": 0}, 10.0)]
+    found = [Job({"part": "correct", "seed": 0}, 1000.0)]
     for num_steps in (1, 5, 10) if quick else (1, 2, 5, 10, 20):
         count = 4000 if quick else 20_000
         for start in gaussian.STARTS:
@@ -51,14 +51,16 @@ def _bound(method: str, num_steps: int, start: str, count: int) -> Job:
     if name == "langevin_vae":
         settings |= {"friction": friction, "learn_friction": False}
     config = {"part": "bound", "method": method, "num_steps": num_steps, "start": start, "tuning": 0}
-    return Job({**config, "model": name, "settings": settings, "count": count, "seed": 0}, 3.0 + num_steps)
+    return Job(
+        {**config, "model": name, "settings": settings, "count": count, "seed": 0}, 40.0 * (3 + num_steps)
+    )
 
 
 def _tuned(method: str, num_steps: int, tuning: Config) -> Job:
     """A bound whose chain has learned its steps, friction and tempering, from the wide start."""
     name, settings = model_of(method, num_steps)
     config = {"part": "tuned", "method": method, "num_steps": num_steps, "start": "wide", "seed": 0}
-    return Job({**config, **tuning, "model": name, "settings": settings}, 0.3 * tuning["tuning"] * num_steps)
+    return Job({**config, **tuning, "model": name, "settings": settings}, 2.0 * tuning["tuning"] * num_steps)
 
 
 def work(config: Config) -> Findings:
