@@ -181,7 +181,7 @@ def _trace(axes: Any, table: Findings) -> None:
     other.plot(steps, conditions, marker="s", color=figure.INK, linewidth=0.8, linestyle=":")
     ends = math.floor(math.log10(min(conditions))), math.ceil(math.log10(max(conditions)) + 0.01)
     ticks = [10.0**power for power in range(ends[0], ends[1] + 1)]
-    other.set(ylabel="condition of GGᵀ (log, dotted)", yscale="log", ylim=(ticks[0], ticks[-1]))
+    other.set(ylabel="condition of GGᵀ\n(log, dotted)", yscale="log", ylim=(ticks[0], ticks[-1]))
     other.set_yticks(ticks)
     other.yaxis.set_minor_locator(NullLocator())
     other.spines["right"].set_visible(True)

@@ -140,7 +140,7 @@ def compare(
         telling = telling and p_values[pair] <= (1 - LEVEL) / (len(pairs) - place)
         gap = difference(at[pair[0]], at[pair[1]])
         found[pair] = Comparison(gap, _verdict(gap, telling))
-    return found
+    return {pair: found[pair] for pair in pairs}
 
 
 def _verdict(gap: Findings, telling: bool) -> str:
