@@ -161,3 +161,13 @@ def test_a_lost_run_is_said_and_left_out_of_the_figure(tmp_path: Path) -> None:
     assert "in 1 of 32 runs: printed AniLA (rings)." in said
     assert "KL lost" in said
     figure.save(lambda: paper.draw(findings), tmp_path)
+
+
+def test_an_energy_that_runs_away_is_said_and_leaves_the_figure(tmp_path: Path) -> None:
+    away = {"w2": [0.3, 0.3, 0.3, 5.0, 1e6], "kl": [0.3, 0.3, 40.0, 1e5, 1e9]}
+    findings, said = concluded(away)
+    assert said.count("printed AniLA ran away in 1 of 5 seeds") == 2
+    assert "seen first, in iterations, with printed AniLA at 30 (KL above 10 nats" in said
+    assert findings["radial"]["paper"] is None
+    assert "run away" not in concluded()[1]
+    figure.save(lambda: paper.draw(findings), tmp_path)

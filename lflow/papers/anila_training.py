@@ -2,9 +2,9 @@
 
 Rings: where the chains end over training, and the learned density on a grid, which shows what a bias of the
 chains does to the energy. Digits: the Fréchet distance of where chains end. All methods of a part take as
-many gradients an iteration and share network, data, noise, seeds and step size, which is tuned for none. It
-is the beginning of a training: the rings are not yet told apart, and with a larger learning rate the energies
-of every method, ULA's too, run away. `lflow.papers.anila` is about the chains themselves.
+many gradients an iteration and share network, data, noise, seeds and step size, which is tuned for none: as
+the energy grows steep, which of them bear that step is a part of what is found. `lflow.papers.anila` is about
+the chains themselves.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
     "mala": {"sampler": "mala"},
 }
 _STEP_SIZE = {"rings": 0.05, "digits": 1.0}
+_LEARNING_RATE = 2e-3
 _THRESHOLD = {"rings": 2.0, "digits": 0.1}
 _COST = {"corrected": 1.5, "mala": 1.2}
 _LOOKS = 5
@@ -76,7 +77,7 @@ def _train(config: Config, look: Any) -> float:
     chosen |= {"threshold": config["b"]} if config["b"] is not None else {}
     chain = EBM(**chosen).chain_sampler().steps_for(config["gradients"])
     run = {
-        "model": {"name": "ebm", **chosen, "chain_steps": chain},
+        "model": {"name": "ebm", **chosen, "chain_steps": chain, "learning_rate": _LEARNING_RATE},
         "preset": config["part"],
         "training": {"num_steps": config["steps"], "batch_size": 100, "ema": 0.98},
         "seed": config["seed"],

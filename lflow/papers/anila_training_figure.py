@@ -12,7 +12,7 @@ from lflow.energies import get as get_energy
 from lflow.papers import figure
 from lflow.papers.anila_figure import NAMES, STYLES, colour
 from lflow.papers.anila_laws import variant_law
-from lflow.papers.anila_training_findings import RADII
+from lflow.papers.anila_training_findings import RADII, RUN_AWAY
 from lflow.papers.experiment import Findings
 
 _NAMES = {**NAMES, "ula_half": "ULA, half the steps"}
@@ -49,8 +49,10 @@ def _curves(axes: Any, findings: Findings, name: str, label: str) -> None:
         method, at = row["method"], row["at"]
         level, bars = figure.estimates(row["curve"])
         axes.errorbar(at, level, bars, marker="o", elinewidth=0.7, **_style(method))
-        ends.append((*figure.last(at, level), _NAMES[method], _colour(method)))
-        levels += [each for each in level if not math.isnan(each)]
+        x, height = figure.last(at, level)
+        told = _NAMES[method] + (", runs away" if height > RUN_AWAY[name] else "")
+        ends.append((x, min(height, 2 * RUN_AWAY[name]), told, _colour(method)))
+        levels += [min(each, 2 * RUN_AWAY[name]) for each in level if not math.isnan(each)]
     floor = findings["floors"][name]
     axes.set(xlim=(0, findings[name][0]["at"][-1]), xlabel="iterations")
     figure.log_axis(axes.yaxis, [k * 10**p for p in range(-3, 4) for k in (1, 2, 5)])
@@ -65,7 +67,7 @@ def _radial(axes: Any, findings: Findings) -> None:
     axes.set_title("c  Rings: learned density of the radius")
     law = variant_law("rings", "truth", 1.0)
     axes.plot(law.points, law.density, color=figure.INK, linewidth=0.9, linestyle=DASHED, label="the rings")
-    for method in ("ula", "paper", "corrected"):
+    for method in ("ula", "paper", "corrected", "mala"):
         if findings["radial"][method] is not None:
             look = _style(method) | ({"linestyle": DOTTED} if method == "corrected" else {})
             axes.plot(RADII, findings["radial"][method], linewidth=1.1, label=_NAMES[method], **look)

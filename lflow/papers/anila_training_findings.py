@@ -40,6 +40,8 @@ MEASURES = {
         "Fréchet distance of the chains' ends to held-out digits (features of our classifier)",
     ),
 }
+RUN_AWAY = {"w2": 2.0, "kl": 10.0, "frechet": math.inf}
+"""From where on chains, or the energy that they taught, are nowhere near the data: a mean says no more."""
 _EARLY = 0.2  # of the training, for a look at who learns faster
 _MOST_EDGE = 1e-3  # of a density's mass at the edge of the grid, for its KL to be said without more
 
@@ -52,7 +54,7 @@ def conclude(records: Sequence[Record]) -> Findings:
     sentences = [_say_settings(records)]
     for name in MEASURES:
         sentences += [_say_last(name, tables[name], floors[name]), *_say_order(name, tables[name])]
-    sentences.append(_say_bias(printed))
+    sentences += [*_say_away(tables["kl"]), _say_bias(printed)]
     sentences += [*_say_edge(records), *_say_lost(records)]
     radial = {method: _radial(select(records, part="rings", method=method)) for method in METHODS["rings"]}
     return {**tables, "floors": floors, "radial": radial, "sentences": sentences}
@@ -76,8 +78,10 @@ def _floor(records: Sequence[Record], name: str) -> float | None:
 
 
 def _radial(runs: Sequence[Record]) -> list[float] | None:
+    """The mean over seeds; None where one of them was lost or ran away."""
     found = [run.found["radial"] for run in runs]
-    return None if None in found else torch.tensor(found).mean(0).tolist()
+    whole = all(or_infinite(run.found["kl"][-1]) < RUN_AWAY["kl"] for run in runs) and None not in found
+    return torch.tensor(found).mean(0).tolist() if whole else None
 
 
 def _say_settings(records: Sequence[Record]) -> str:
@@ -95,12 +99,39 @@ def _say_settings(records: Sequence[Record]) -> str:
 
 def _say_last(name: str, rows: Sequence[Findings], floor: float | None) -> str:
     def tell(row: Findings) -> str:
+        if away := _away(row, name):
+            return f"{TITLES[row['method']]} ran away in {len(away)} of {len(row['looks'][-1])} seeds"
         worst = max(or_infinite(value) for value in row["looks"][-1])
         told = f" (worst seed {worst:.3f})" if math.isfinite(worst) else ""
         return f"{TITLES[row['method']]} {short(row['curve'][-1], 3)}{told}"
 
     beside = "" if floor is None else f"; data in the place of chains show {floor:.3f}"
     return f"At the end the {MEASURES[name][1]} is: {', '.join(map(tell, rows))}{beside}."
+
+
+def _away(row: Findings, name: str) -> list[int]:
+    """The seeds whose last value is beyond all bounds, and not lost."""
+    last = row["looks"][-1]
+    return [seed for seed, value in enumerate(last) if value is not None and value > RUN_AWAY[name]]
+
+
+def _say_away(rows: Sequence[Findings]) -> list[str]:
+    """When the energies of a method were first seen to run away."""
+    told = []
+    for row in rows:
+        first = [
+            at
+            for at, look in zip(row["at"], row["looks"], strict=True)
+            if any(value is not None and value > RUN_AWAY["kl"] for value in look)
+        ]
+        if first:
+            told.append(f"{TITLES[row['method']]} at {first[0]:,}")
+    if not told:
+        return []
+    return [
+        "Energies that grow too steep for the step run away; seen first, in iterations, with "
+        f"{', '.join(told)} (KL above {RUN_AWAY['kl']:g} nats on some seed)."
+    ]
 
 
 def _say_order(name: str, rows: Sequence[Findings]) -> list[str]:
