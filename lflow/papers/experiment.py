@@ -220,15 +220,10 @@ def is_lower(
     seeds at 99 %), so that with no difference at all either order is told in a share 1 - level of cases.
     False if a run was lost (None, or not finite), and for fewer than two seeds in common.
     """
-    from scipy.stats import t as student
-
-    shared = sorted(values.keys() & others.keys())
-    if len(shared) < 2:
+    if paired_p(values, others) >= 1 - level:
         return False
-    gap = paired([values[seed] for seed in shared], [others[seed] for seed in shared])
-    if gap["mean"] is None:
-        return False
-    return bool(gap["mean"] < -student.ppf((1 + level) / 2, len(shared) - 1) * gap["error"])
+    shared = values.keys() & others.keys()
+    return sum(or_infinite(values[seed]) - or_infinite(others[seed]) for seed in shared) < 0
 
 
 def paired_p(values: Mapping[int, float | None], others: Mapping[int, float | None]) -> float:
