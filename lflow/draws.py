@@ -76,6 +76,13 @@ class Draws:
         torch.distributed.all_gather(parts, x.detach().contiguous())
         return torch.cat(parts)
 
+    def agreed(self, x: Tensor) -> Tensor:
+        """x as the first process has it, on every process; no gradient passes."""
+        found = x.detach().clone()
+        if self.world_size > 1:
+            torch.distributed.broadcast(found, 0)
+        return found
+
     def share(self, rows: Tensor) -> Tensor:
         """This process's share of rows that every process holds."""
         return self._share(rows)

@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lflow import models
 from lflow.draws import Draws
-from lflow.evaluation import annealed, importance
+from lflow.evaluation import annealed, importance, likelihood
 from lflow.evaluation.annealed import Annealing, LatentModel
 from lflow.evaluation.importance import Proposal, fitted, log_likelihood
+from lflow.evaluation.subject import Subject
 from lflow.models.latent_flow import LatentFlow, LatentFlowLearner
+from lflow.training.config import DataChoice
 from tests.latent_cases import LATENT, PRIORS, linear_case
 from tests.statistics import LIMIT, one_thread  # noqa: F401  (a fixture)
 
@@ -18,7 +21,7 @@ from tests.statistics import LIMIT, one_thread  # noqa: F401  (a fixture)
 @pytest.fixture(autouse=True)
 def one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """One is enough where there is one mode."""
-    monkeypatch.setattr(importance, "_FITS", 1)
+    monkeypatch.setattr(importance, "FITS", 1)
 
 
 @pytest.mark.parametrize("prior", PRIORS)
@@ -115,7 +118,7 @@ def test_a_mode_that_no_fit_finds_is_missing_without_a_sign(monkeypatch: pytest.
     joint = learner.log_joint(x[:1].expand(len(grid), 1), grid).double()
     exact = float(joint.logsumexp(0)) + math.log(16 / 40_000)
     found = log_likelihood(learner, x)
-    monkeypatch.setattr(importance, "_FITS", 3)
+    monkeypatch.setattr(importance, "FITS", 3)
     several = log_likelihood(learner, x)
     assert (exact - found.log_mean).tolist() == pytest.approx([math.log(2)] * 20, abs=0.06)
     assert found.effective_sample_size.min() > 500
@@ -138,3 +141,11 @@ def test_the_seed_and_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert float((whole.log_mean - case.likelihood(x)).abs().max()) < 0.5
     assert log_likelihood(case.learner, x[:1], 50).log_mean.shape == (1,)
     assert all(parameter.grad is None for parameter in case.learner.parameters())
+
+
+def test_the_report_names_the_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importance, "FITS", 2)
+    learner = models.get("vae", latent_dim=2, width=4).build((1, 8, 8), 17)
+    (score,) = likelihood.weighted(Subject(learner, DataChoice(source="digits", limit=50), limit=20))
+    assert "a mixture of 2 Student laws" in score.about
+    assert "Gaussian" not in score.about

@@ -154,6 +154,10 @@ class Exchange:
         self.barrier.wait()  # nobody writes the next ones before all have read these
         return rows
 
+    def agreed(self, draws: Draws, x: Tensor) -> Tensor:
+        """What the first one has."""
+        return x.detach() if draws.world_size == 1 else self.gather(draws, x[None])[0]
+
 
 @pytest.mark.parametrize(("name", "preset"), runnable())
 def test_two_shares_are_the_batch(name: str, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,12 +175,14 @@ def test_two_shares_are_the_batch(name: str, preset: str, monkeypatch: pytest.Mo
             raise
         torch.stack([*found.losses.values()]).sum().backward()
         gradients = {key: p.grad for key, p in learner.named_parameters() if p.grad is not None}
-        return gradients, dict(learner.named_buffers())
+        held = {key: p.detach() for key, p in learner.named_parameters() if not p.requires_grad}
+        return gradients, held | dict(learner.named_buffers())
 
     learners = [prepared(name, preset) for _ in range(3)]
     exchange = Exchange(2)
     alone, moved = step(0, 1)
     monkeypatch.setattr(Draws, "gather", lambda draws, x: exchange.gather(draws, x))
+    monkeypatch.setattr(Draws, "agreed", lambda draws, x: exchange.agreed(draws, x))
     with ThreadPoolExecutor(2) as processes:
         futures = [processes.submit(step, rank, 2) for rank in (0, 1)]
         (first, held), (second, other) = (future.result() for future in futures)

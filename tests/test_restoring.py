@@ -16,6 +16,7 @@ from lflow.models.flow import MaximumLikelihoodFlow
 from lflow.models.latent import LatentLearner
 from lflow.models.latent_flow import LatentFlowLearner
 from lflow.models.restoring import seen_of
+from lflow.nets import decoders
 from lflow.nets.decoders import BernoulliDecoder, Decoder, GaussianDecoder, LogisticDecoder
 from tests.latent_cases import DIM, PRIORS, Case, linear_case
 from tests.statistics import LIMIT, largest, one_thread, z_of_mean, z_of_variance  # noqa: F401
@@ -178,6 +179,70 @@ def test_descent_through_the_chain_is_that_of_a_linear_one() -> None:
     assert torch.equal(learner.inpaint(y, torch.tensor([0, 1]))[:, :, 0], y[:, :1].expand(2, 4))
 
 
+def test_no_steps_are_none_for_every_model() -> None:
+    learner = pair(noise="as_coded")
+    y, mask = torch.tensor([[0.8, -0.3], [0.1, 0.4]]), torch.tensor([0, 1])
+    starts, _ = learner._matched(seen_of(y, (2,), mask), Draws(3, 0), 0)
+    assert torch.equal(starts, learner.proposals(2, Draws(3, 0)))
+    case = adjusted("gaussian")
+    drawn = case.learner.prior.sample(2, Draws(3, 0))
+    found = case.learner.infer_by(lambda z: z.sum(1), 2, Draws(3, 0), 0)
+    assert torch.equal(found, drawn)
+
+
+def test_a_descent_takes_as_many_rows_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, count = pair(noise="as_coded"), 30
+    y = torch.linspace(-1, 1, 14).view(7, 2)
+    seen, sizes = seen_of(y, (2,), torch.tensor([0, 1])), []
+    monkeypatch.setattr(type(learner), "rows_at_once", 3)
+    inner = learner._matched_part
+    monkeypatch.setattr(learner, "_matched_part", lambda s, *rest: sizes.append(len(s.y)) or inner(s, *rest))
+    starts, ends = learner._matched(seen, Draws(3, 0), count)
+    assert sizes == [3, 3, 1]
+    through = (1 - 0.02 * torch.tensor([1.0, 2.0])) ** 5
+    torch.testing.assert_close(ends, starts * through)
+
+
+def test_a_long_descent_takes_few_rows_at_once() -> None:
+    chosen = CoopFlow(net="conv", width=4, chain_steps=30, flow_levels=2, flow_depth=1, flow_width=4)
+    assert chosen.build((1, 8, 8), 17).rows_at_once == 2**20 // (64 * 30)
+
+
+@pytest.mark.parametrize("part", [2**22, 2**10])
+def test_noise_on_many_grey_values_is_a_sum_over_each(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64 and by differences of the distribution function; also far out, and in parts."""
+    monkeypatch.setattr(decoders, "_MOST_NUMBERS", part)
+    decoder, noise = LogisticDecoder(nn.Identity(), 256), 0.3
+    y = torch.linspace(-1.5, 1.5, 21).repeat(2, 1)
+    output = torch.linspace(-2, 2, 42).view(2, 21).requires_grad_()
+    asked = 0
+    inner = decoder.log_prob_of_all
+
+    def counted(output: Tensor) -> Tensor:
+        nonlocal asked
+        asked += 1
+        return inner(output)
+
+    monkeypatch.setattr(decoder, "log_prob_of_all", counted)
+    log_prob, mean = decoder.noisy_each(y, output, noise)
+    assert log_prob.shape == mean.shape == y.shape
+    (gradient,) = torch.autograd.grad(log_prob.sum(), output)
+    assert asked == (1 if part > 2**20 else 2 * 11)  # not once a grey value; in parts again for the gradient
+    far, values = output.detach().double().requires_grad_(), torch.linspace(-1, 1, 256).double()
+    scale = decoder.log_scale.detach().double().exp()
+    edges = (values[:-1] + 1 / 255 - far[..., None]) / scale
+    ends = torch.zeros_like(edges[..., :1]), torch.ones_like(edges[..., :1])
+    cells = torch.cat([ends[0], edges.sigmoid(), ends[1]], -1).diff()
+    weights = cells * torch.exp(-((y.double()[..., None] - values) ** 2) / (2 * noise**2))
+    wanted = (weights.sum(-1) / math.sqrt(2 * math.pi * noise**2)).log()
+    torch.testing.assert_close(log_prob.double(), wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        mean.double(), (weights * values).sum(-1) / weights.sum(-1), rtol=1e-4, atol=1e-4
+    )
+    (exact,) = torch.autograd.grad(wanted.sum(), far)
+    torch.testing.assert_close(gradient.double(), exact, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("noise", ["paper", "as_coded"])
 def test_a_pair_reconstructs(noise: str) -> None:
     learner = pair(noise=noise)
@@ -211,7 +276,9 @@ def test_the_law_of_a_noisy_number(decoder: Decoder) -> None:
 def test_refusals() -> None:
     learner = linear_case("gaussian").learner
     x = torch.zeros(2, DIM)
+    shades = MaximumLikelihoodFlow(flow_depth=1, flow_width=4, flow_levels=1).build((1, 4, 4), 2)
     for words, call in {
+        "black and white": lambda: shades.recover(torch.zeros(2, 1, 4, 4), 0.5),
         "does not fit": lambda: learner.inpaint(x, torch.ones(DIM + 1)),
         "have the shape": lambda: learner.inpaint(torch.zeros(2, 3), torch.ones(3)),
         "standard deviation": lambda: learner.recover(x, -1.0),

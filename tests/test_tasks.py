@@ -15,9 +15,10 @@ from torch import Tensor
 import lflow
 from lflow import cli, tasks
 from lflow.data import DataSet
-from lflow.evaluation import comparison
+from lflow.draws import Draws
+from lflow.evaluation import plain, reconstruction
 from lflow.evaluation.plain import MEAN, NEAREST, compared, guesses
-from lflow.evaluation.subject import Score, Subject, numbered_as
+from lflow.evaluation.subject import Subject, numbered_as
 from lflow.models import coopflow
 from lflow.models.base import Learner
 from lflow.tasks import TASKS, Settings, offered, perform
@@ -53,6 +54,7 @@ def test_what_fills_in_holds_what_is_seen(name: str, preset: str) -> None:
     learner, x = ready(name, preset)
     if "inpaint" not in offered(learner):
         pytest.skip("it cannot")
+    learned = [parameter.requires_grad for parameter in learner.parameters()]
     mask = Settings(mask="left").missing(x[:1], 0)[0]
     hidden = mask.expand(len(x), *mask.shape)
     made = learner.inpaint(x, mask, 2, 5, 2)
@@ -69,7 +71,7 @@ def test_what_fills_in_holds_what_is_seen(name: str, preset: str) -> None:
     free = learner.inpaint(x, torch.ones_like(x), 2, 5, 2)
     assert same(learner.inpaint(torch.zeros_like(x), torch.ones_like(x), 2, 5, 2), free)
     assert learner.inpaint(x[:1], mask, 1, 5, 2).shape == (1, 1, *learner.shape)
-    assert all(parameter.requires_grad for parameter in learner.parameters())
+    assert [parameter.requires_grad for parameter in learner.parameters()] == learned
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
@@ -81,6 +83,8 @@ def test_what_takes_out_noise(name: str, preset: str) -> None:
     assert made.shape == (3, 2, *learner.shape)
     assert bool(made.isfinite().all())
     assert not made.requires_grad
+    moved = learner.recover(x, 0.4, num_chains=2, seed=5, num_steps=10)  # time to be a grey value away
+    assert not torch.equal(moved[:, 0], moved[:, 1])
     hidden = Settings(mask="centre").missing(x, 0)
     both = learner.recover(x, 0.4, hidden, 2, 5, 2)
     assert same(learner.recover(x.masked_fill(hidden, torch.nan), 0.4, hidden, 2, 5, 2), both)
@@ -127,12 +131,84 @@ def test_every_task_that_is_offered_is_done(name: str, preset: str) -> None:
             perform(task, subject, Settings(num=2))
 
 
+def test_a_reconstruction_that_takes_long_is_of_few_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, _ = ready("coopflow", "digits")
+    found = Subject(learner, DataChoice(source="digits", limit=50), limit=30)
+    monkeypatch.setattr(coopflow, "NUM_STEPS", 10_000)
+    asked: list[int] = []
+    monkeypatch.setattr(learner, "reconstruct", lambda x, seed: (asked.append(len(x)), x)[1])
+    (score,) = reconstruction.of_data(found)
+    assert sum(asked) == 8
+    assert "8 test data points" in score.about
+    assert "generate --task reconstruct" in score.about
+
+
+def test_many_rows_are_taken_in_parts_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, _ = ready("ebm", "two_moons")
+    told: list[tuple[str, int, int]] = []
+    found = Subject(
+        learner, DataChoice(source="two_moons", limit=50), limit=20, tell=lambda *words: told.append(words)
+    )
+    monkeypatch.setattr(type(learner), "rows_at_once", 4)
+    for task in ("inpaint", "recover"):
+        made = perform(task, found, Settings(num=5, num_chains=2, chain_steps=2)).arrays["made"]
+        assert made.shape == (5, 2, 2)
+        assert ("data points", 4, 5) in told
+        told.clear()
+
+
+@pytest.mark.parametrize(("preset", "count"), [("digits", 3), ("digits_as_coded", 1)])
+def test_chains_that_draw_nothing_are_one_and_have_no_spread(preset: str, count: int) -> None:
+    learner, _ = ready("coopflow", preset)
+    found = Subject(learner, DataChoice(source="digits", limit=50), limit=20)
+    outcome = perform("recover", found, Settings(num=2, num_chains=3, chain_steps=2))
+    assert outcome.arrays["made"].shape[1] == count
+    assert ("chain 2" in outcome.rows) == (count > 1)
+    assert [score.name for score in outcome.scores][1:] == ["spread"] * (count > 1)
+    assert ("one chain, which has no spread" in outcome.scores[0].about) == (count == 1)
+
+
 def test_most_models_can_most() -> None:
     can = {name: offered(prepared(name, preset)[0]) for name, preset in CASES}
-    assert set(can["latent_flow"]) == set(TASKS)
-    assert set(can["coopflow"]) == set(TASKS)
+    every = ("latent_flow", "coopflow", "vae", "hvae", "langevin_vae", "lae", "clae")
+    assert [set(can[name]) for name in every] == [set(TASKS)] * len(every)
     assert set(can["flow"]) == set(TASKS) - {"reconstruct"}
     assert set(can["ebm"]) == set(TASKS) - {"reconstruct", "interpolate"}
+
+
+LATENT = ("latent_flow", "vae", "hvae", "langevin_vae", "lae", "clae")
+
+
+@pytest.mark.parametrize("name", LATENT)
+def test_photographs_have_256_grey_values(name: str) -> None:
+    """Every latent model with the law of grey values: it learns, fills in and takes out noise."""
+    torch.manual_seed(0)
+    x = torch.randint(256, (4, 1, 4, 4)) / 127.5 - 1
+    settings = {"likelihood": "logistic", "latent_dim": 2, "width": 8}
+    learner = lflow.models.get(name, **settings).build((1, 4, 4), 256)
+    learner.initialise(x, Draws(0, 0))
+    losses = learner.training_step(x, Draws(0, 0)).losses
+    assert all(bool(loss.isfinite()) for loss in losses.values())
+    made = learner.eval().recover(x, 0.2, num_chains=2, num_steps=2)
+    assert made.shape == (4, 2, 1, 4, 4)
+    assert bool(made.isfinite().all())
+    assert learner.inpaint(x, torch.ones(1, 4, 4), 1, 0, 2).shape == (4, 1, 1, 4, 4)
+
+
+@pytest.mark.parametrize(("name", "preset"), CASES)
+def test_a_step_in_bfloat16_is_that_of_float32_nearly(name: str, preset: str) -> None:
+    """As on CUDA if nothing is said: losses in float32, and near what they are without."""
+    found = []
+    for wanted in (False, True):
+        learner, x = prepared(name, preset)
+        with torch.autocast("cpu", torch.bfloat16, enabled=wanted):
+            losses = learner.training_step(x, Draws(5, 3)).losses
+        torch.stack([loss.float() for loss in losses.values()]).sum().backward()
+        grown = [p.grad for p in learner.parameters() if p.grad is not None]
+        assert all(bool(grad.isfinite().all()) for grad in grown)
+        found.append({key: loss.detach().float() for key, loss in losses.items()})
+    for key, loss in found[0].items():
+        assert float(found[1][key]) == pytest.approx(float(loss), rel=0.05, abs=0.1), key
 
 
 # --- masks, and what takes no model -------------------------------------------------------------------------
@@ -161,14 +237,36 @@ def test_what_takes_no_model_is_what_scikit_learn_finds() -> None:
     generator = torch.Generator().manual_seed(0)
     known, x = torch.randn(200, 6, generator=generator), torch.randn(300, 6, generator=generator)
     visible = torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0, 1.0]).expand(300, 6)
-    found = guesses(known, x, visible)
+    found = guesses(points_of(known), x, visible)
     shown = visible[0] > 0
     nearest = NearestNeighbors(n_neighbors=1).fit(known[:, shown]).kneighbors(x[:, shown])[1][:, 0]
     assert torch.equal(found[NEAREST], known[torch.from_numpy(nearest)])
-    assert torch.equal(found[MEAN][0], known.mean(0))
+    torch.testing.assert_close(found[MEAN][0], known.mean(0))
     score = compared("error", found[MEAN], x, visible == 0, found, "")
     assert score.value == pytest.approx(float((known.mean(0) - x)[:, ~shown].square().mean()), rel=1e-5)
     assert score.beside[MEAN] == pytest.approx(score.value)
+
+
+def points_of(x: Tensor) -> DataSet:
+    return DataSet("known", x, torch.zeros(len(x), dtype=torch.int64), None)
+
+
+def test_no_more_of_the_training_data_is_moved_than_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "_MOST_KNOWN", 60)
+    moved: list[int] = []
+    inner = DataSet.batch
+
+    def batch(known: DataSet, indices: Any, device: Any = None) -> Tensor:
+        made = inner(known, indices, device)
+        moved.extend([] if device is None else [len(made)])
+        return made
+
+    monkeypatch.setattr(DataSet, "batch", batch)
+    known, x = torch.randn(1000, 6), torch.zeros(3, 6)
+    found = guesses(points_of(known), x, torch.ones(3, 6))
+    assert moved == [10]
+    torch.testing.assert_close(found[MEAN][0], known.mean(0))  # of all
+    assert bool((known[:10] == found[NEAREST][0]).all(1).any())
 
 
 def test_labels_in_words_are_told_by_their_names() -> None:
@@ -201,6 +299,7 @@ def test_generate_inpaints(run: Path, tmp_path: Path, say: Any) -> None:
     assert (report["num"], report["shape"], report["task"]) == (5, [1, 8, 8], "inpaint")
     error, spread = report["scores"]
     assert set(error["beside"]) == {MEAN, NEAREST}
+    assert "without p(x|z)'s own noise" in spread["about"]
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         x, made, where = (torch.from_numpy(arrays[name]) for name in ("x", "made", "where"))
         assert json.loads(str(arrays["config"]))["model"]["name"] == "latent_flow"
@@ -242,58 +341,6 @@ def test_a_model_that_cannot_says_what_it_can(tmp_path: Path, say: Any) -> None:
     lflow.train({"model": "toy", "preset": "rings", "max_steps": 2}, tmp_path / "toy")
     said = say("generate", tmp_path / "toy", "--task", "inpaint", "--out", tmp_path / "a.png")
     one_line(said, 2, "a model of the kind toy cannot inpaint; it can: synthesize")
-
-
-def test_runs_side_by_side(tmp_path: Path, say: Any) -> None:
-    for seed in (0, 1):
-        lflow.train(
-            {"model": "toy", "preset": "rings", "max_steps": 3, "seed": seed}, tmp_path / f"run{seed}"
-        )
-    runs = [tmp_path / f"run{seed}" for seed in (0, 1)]
-    common = ("--num", "50", "--limit", "60")
-    out = tmp_path / "table.csv"
-    said = say("evaluate", runs[0], "--compare", runs[1], *common, "--out", out)
-    assert said.code == 0, said.err
-    lines = said.out.splitlines()
-    assert lines[0].split("  ")[0] == ""
-    assert "log-likelihood" in lines[0]
-    assert [line.split("  ")[0] for line in lines[1:3]] == [str(path) for path in runs]
-    assert any(line.startswith("(the data's own law)") for line in lines)
-    alone = answer(say("evaluate", runs[1], *common, "--json"))
-    together = answer(say("evaluate", runs[0], "--compare", runs[1], *common, "--json"))
-    assert together["runs"][1]["scores"] == alone["scores"]
-    rows = [line.split(",") for line in out.read_text().splitlines()]
-    assert rows[0] == ["run", "score", "value", "error", "unit"]
-    assert float(next(row for row in rows if row[0] == str(runs[1]))[2]) == alone["scores"][0]["value"]
-    one_line(say("evaluate", runs[0], "--compare", runs[0]), 2, "--compare needs another run")
-    one_line(say("evaluate", runs[0], "--out", out), 2, "--compare")
-    one_line(say("evaluate", runs[0], "--compare", runs[1], "--out", tmp_path / "a.txt"), 2, ".csv")
-
-
-def subject(data: dict[str, Any], **settings: Any) -> Subject:
-    choice = DataChoice(source="digits", **data)
-    learner = lflow.models.get("latent_flow", **settings).build((1, 8, 8), 2 if choice.binary else 17)
-    return Subject(learner, choice)
-
-
-def test_what_cannot_be_compared_is_refused() -> None:
-    one = subject({})
-    comparison.check({"a": one, "b": subject({"limit": 100}, sigma=0.5)})
-    with pytest.raises(ValueError, match="a and b cannot be compared: their data differ in binary"):
-        comparison.check({"a": one, "b": subject({"binary": True})})
-    with pytest.raises(ValueError, match="a of densities, b of 17 grey values"):
-        comparison.check({"a": one, "b": subject({}, likelihood="logistic")})
-
-
-def test_a_table_has_a_column_for_each_score() -> None:
-    first = [Score("error", 1.5, 0.25, "nats", {"a mean": 2.0}, ""), Score("other", 3.0, None, "", {}, "")]
-    table = comparison.side_by_side({"one": first, "two": first[:1]})
-    assert table.splitlines() == [
-        "          error       other",
-        "one       1.5 ± 0.25  3",
-        "two       1.5 ± 0.25  none",
-        "(a mean)  2",
-    ]
 
 
 def test_progress_is_told_through_a_pipe(

@@ -15,7 +15,7 @@ from lflow import models, samplers
 from lflow.draws import Draws
 from lflow.energies import from_callable
 from lflow.models.hvae import HVAELearner
-from lflow.models.langevin_vae import LangevinVAELearner
+from lflow.models.langevin_vae import LangevinVAELearner, refreshment
 from lflow.models.variational import VariationalLearner
 from lflow.noise import StepNoise
 from lflow.papers.langevin_vae_gaussian import (
@@ -27,6 +27,7 @@ from lflow.papers.langevin_vae_gaussian import (
 )
 from lflow.samplers.underdamped import UnderdampedState
 from lflow.short_run import frozen
+from lflow.spec import parameters
 from tests.statistics import LIMIT, one_thread, z_of_mean  # noqa: F401  (a fixture)
 
 
@@ -54,6 +55,28 @@ def test_volume_of_the_samplers_own_step(friction: float) -> None:
 
     jacobian = torch.autograd.functional.jacobian(step, torch.randn(2 * DIM, dtype=torch.float64))
     assert float(torch.linalg.slogdet(jacobian)[1]) == pytest.approx(-friction * DIM * 0.3, abs=1e-9)
+
+
+def test_little_friction_has_a_gradient() -> None:
+    """Of a = e^{-νε} and √(1 - a²) where 1 - a² is zero in float32, against float64."""
+    small = [
+        torch.tensor([1e-9, 1e-5, 0.3], dtype=t, requires_grad=True) for t in (torch.float32, torch.float64)
+    ]
+    found = [torch.autograd.grad(sum(x.sum() for x in refreshment(at)), at)[0] for at in small]
+    assert bool(found[0].isfinite().all())
+    torch.testing.assert_close(found[0].double(), found[1], rtol=1e-4, atol=0)
+    wrong = torch.autograd.grad((1 - (-small[0]).exp().square()).sqrt().sum(), small[0])[0]
+    assert not bool(wrong.isfinite().all())
+
+
+@pytest.mark.parametrize("mode", ["noisy", "reverse_kernel"])
+def test_learned_friction_stays_above_its_floor(mode: str) -> None:
+    learner = models.get("langevin_vae", mode=mode).build((5,))
+    with torch.no_grad():
+        learner.friction.raw.fill_(-200.0)
+    assert float(learner.friction().detach()) == pytest.approx(1e-4)
+    (-learner.elbo(torch.randn(4, 5), Draws(0, 0)).mean()).backward()
+    assert all(bool(p.grad.isfinite().all()) for p in learner.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("friction", [0.1, 0.7])
@@ -272,10 +295,19 @@ def test_the_published_networks_take_other_images(shape: tuple[int, int, int]) -
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="friction 0 is for the mode deterministic"):
+    with pytest.raises(ValueError, match=r"noise takes a friction of 0\.0001 or more"):
         models.get("langevin_vae", mode="noisy", friction=0.0, learn_friction=False).build((5,))
     with pytest.raises(ValueError, match="between 0 and 10, to be learned, cannot start at 0"):
         models.get("langevin_vae", friction=0.0).build((5,))
     with pytest.raises(ValueError, match="step_size must be between"):
         models.get("hvae", step_size=0.7)
     assert models.get("langevin_vae", friction=0.0, learn_friction=False).build((5,))
+
+
+def test_what_is_not_the_papers_own_says_so() -> None:
+    about = models.get_class("hvae").presets["mnist_paper"].about
+    for difference in ("anew for each batch", "log odds", "stops early"):
+        assert difference in about
+    chosen = models.get_class("langevin_vae")
+    assert chosen.reference.startswith("What runs here")
+    assert not any("published" in choice for p in parameters(chosen) for choice in p.choices or ())

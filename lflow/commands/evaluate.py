@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from lflow.evaluation.subject import Subject
 
 NUM = Parameter("num", 1000, 20, 1_000_000, help="samples in each of five batches, at most")
+CHECKPOINT = Parameter(
+    "checkpoint",
+    "best",
+    choices=("best", "last"),
+    help="of a run's folder: the best by what its model validates, or the last",
+)
 LIMIT = Parameter("limit", 0, 0, 100_000_000, help="data points of the test split, at most; 0 for all")
 
 
@@ -30,11 +36,12 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="of a comparison: also write it, as .csv")
     parser.add_argument("--force", action="store_true", help="overwrite the file")
-    add_parameters(parser, (NUM, LIMIT, SEED), defaults=True)
+    add_parameters(parser, (NUM, LIMIT, CHECKPOINT, SEED), defaults=True)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     parser.epilog = (
         "In a run's folder the numbers are also written to evaluation.json, except by a comparison. Runs are "
-        "compared whose data are the same, and whose likelihoods are of the same kind."
+        "compared whose data are the same, and whose likelihoods are of the same kind; models validate by "
+        "different numbers, which choose the best, and the table names them."
     )
 
 
@@ -89,7 +96,7 @@ def _compare(arguments: Arguments, device: torch.device) -> int:
     show(
         arguments,
         {"runs": runs, "seconds": round(time.monotonic() - began, 3)},
-        side_by_side(found),
+        side_by_side(found, {name: _chosen(about) for name, (about, _) in opened.items()}),
     )
     return 0
 
@@ -99,13 +106,21 @@ def _subject(arguments: Arguments, path: Path, device: torch.device) -> tuple[di
     from lflow.evaluation.subject import Subject
     from lflow.training import checkpoint
 
-    file = checkpoint.find(path)
+    file = checkpoint.find(path, arguments.checkpoint)
     saved = checkpoint.read(file)
     learner, data = saved.learner().to(device), saved.config.data
     about = {"checkpoint": str(file), "step": saved.step, "model": saved.config.model.name}
+    about |= {"best_metric": saved.notes["best_metric"]}
     return about | {"data": data.source}, Subject(
         learner, data, arguments.num, arguments.limit, arguments.seed, teller(True)
     )
+
+
+def _chosen(about: dict[str, Any]) -> str:
+    """Which checkpoint it is, and what chose it."""
+    name = Path(about["checkpoint"]).stem
+    by = f" by {about['best_metric']}" if name == "best" else ""
+    return f"{name}{by}, step {about['step']:,}"
 
 
 def _found(arguments: Arguments, about: dict[str, Any], scores: Sequence[Any]) -> dict[str, Any]:

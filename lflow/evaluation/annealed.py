@@ -78,7 +78,7 @@ class Annealing(Declared):
 
 
 class LogMean(NamedTuple):
-    """log of a mean of weights, for each of n problems; float64.
+    """log of a mean of weights, for each of n problems; float64, on the CPU.
 
     log_mean: (n,). standard_error: (n,) of it, by the delta method; too small where the effective sample
     size, (n,) of `num_chains` at best, is near one. acceptance: mean over all steps.
@@ -215,9 +215,9 @@ def _walk(
     """log w of each chain, float64, and the mean acceptance; `back` walks from β = 1 to 0."""
     betas, moves = chosen.betas(), chosen.moves()
     order = range(len(betas))[::-1] if back else range(len(betas))
-    weights, accepted = torch.zeros(path.rows, dtype=torch.float64, device=z.device), []
+    weights, accepted = torch.zeros(path.rows, dtype=torch.float64), []  # not every device has float64
     for now, then in pairwise(order):
-        weights += (betas[then] - betas[now]) * path.tilt(z)
+        weights += (betas[then] - betas[now]) * path.tilt(z).cpu()
         if then != order[-1]:
             z, acceptance = _move(path, z, betas[then], moves, sizes[then], draws)
             accepted.append(acceptance)

@@ -48,17 +48,16 @@ def _measured(learner: Learner) -> str:
     return f"{learner.levels} grey values" if of_grey_values(learner) else "densities"
 
 
-def side_by_side(found: Found) -> str:
-    """A line for each run, then one for each thing that takes no model, and a column for each score."""
+def side_by_side(found: Found, chosen: Mapping[str, str]) -> str:
+    """A line for each run, with what is said of its checkpoint, then one for each thing that takes no model,
+    and a column for each score."""
     names = list(dict.fromkeys(score.name for scores in found.values() for score in scores))
-    lines = [["", *names]]
+    lines = [["", "checkpoint", *names]]
     for run, scores in found.items():
         by_name = {score.name: score for score in scores}
-        lines.append([run, *(_cell(by_name.get(name)) for name in names)])
-    beside = _beside(found)
-    for rival in dict.fromkeys(rival for rivals in beside.values() for rival in rivals):
-        values = [beside[name].get(rival) for name in names]
-        lines.append([f"({rival})", *("" if value is None else f"{value:.4g}" for value in values)])
+        lines.append([run, chosen[run], *(_cell(by_name.get(name)) for name in names)])
+    for rival, values in _beside(found).items():
+        lines.append([rival, "", *(f"{values[name]:.4g}" if name in values else "" for name in names)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -73,11 +72,20 @@ def _cell(score: Score | None) -> str:
 
 
 def _beside(found: Found) -> dict[str, dict[str, float]]:
-    """For each score what it stands beside, of the first run that has it: it is the same for all."""
+    """What takes no model, in brackets, and its value for each score: once where it is the same for all runs,
+    and for each run where its own training data are others, as a limit makes them."""
+    each = {
+        run: {(rival, score.name): value for score in scores for rival, value in score.beside.items()}
+        for run, scores in found.items()
+    }
+    pairs = list(dict.fromkeys(pair for values in each.values() for pair in values))
     beside: dict[str, dict[str, float]] = {}
-    for scores in found.values():
-        for score in scores:
-            beside.setdefault(score.name, dict(score.beside))
+    for rival in dict.fromkeys(rival for rival, _ in pairs):
+        for name in (name for one, name in pairs if one == rival):
+            values = {run: own[rival, name] for run, own in each.items() if (rival, name) in own}
+            same = len(set(values.values())) == 1
+            for run, value in values.items():
+                beside.setdefault(f"({rival})" if same else f"({rival}, of {run})", {})[name] = value
     return beside
 
 
@@ -89,6 +97,6 @@ def as_csv(found: Found) -> str:
     units = {score.name: score.unit for scores in found.values() for score in scores}
     for run, scores in found.items():
         writer.writerows([run, s.name, s.value, "" if s.error is None else s.error, s.unit] for s in scores)
-    for name, rivals in _beside(found).items():
-        writer.writerows([f"({rival})", name, value, "", units[name]] for rival, value in rivals.items())
+    for rival, values in _beside(found).items():
+        writer.writerows([rival, name, value, "", units[name]] for name, value in values.items())
     return out.getvalue()

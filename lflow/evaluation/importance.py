@@ -25,7 +25,7 @@ from lflow.evaluation.annealed import Annealing, LatentModel, LogMean, log_norma
 _MOST_ROWS = 8192  # latent vectors at once
 _MOST_NUMBERS = 2**24  # in the factors of one part's proposals
 _CANDIDATES = 8  # prior draws that the fit may start from
-_FITS = 3  # to each x, from different starts: they may find different modes
+FITS = 3  # to each x, from different starts: they may find different modes
 _FIT_STEPS, _FIT_DRAWS, _RATE = 250, 8, 0.1
 _DEGREES = 10  # of freedom: heavy enough a tail that no weight runs away, and nearly a Gaussian
 
@@ -48,15 +48,17 @@ class Proposal(NamedTuple):
         return self.mean + torch.einsum("nij,cnj->cni", self.factor, standard)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z), (copies, n, d) -> (copies, n), float64."""
-        d, away = z.shape[-1], (z - self.mean).permute(1, 2, 0).double()
-        squares = torch.linalg.solve_triangular(self.factor.double(), away, upper=False).square().sum(1).T
+        """log q(z), (copies, n, d) -> (copies, n), float64, on the CPU: not every device has it."""
+        d, away = z.shape[-1], (z - self.mean).permute(1, 2, 0).cpu().double()
+        squares = (
+            torch.linalg.solve_triangular(self.factor.cpu().double(), away, upper=False).square().sum(1).T
+        )
         constant = math.lgamma((_DEGREES + d) / 2) - math.lgamma(_DEGREES / 2)
         constant -= d * math.log(_DEGREES * math.pi) / 2
         return constant - self._log_volume() - (_DEGREES + d) / 2 * torch.log1p(squares / _DEGREES)
 
     def _log_volume(self) -> Tensor:
-        return self.factor.diagonal(dim1=-2, dim2=-1).double().log().sum(-1)
+        return self.factor.diagonal(dim1=-2, dim2=-1).cpu().double().log().sum(-1)
 
 
 @torch.no_grad()
@@ -82,7 +84,7 @@ def log_likelihood(
     parts = x.split(max(1, min(_MOST_ROWS // _FIT_DRAWS, _MOST_NUMBERS // d**2)))
     weights = []
     for part in parts:
-        proposals = [(propose or fitted)(model, part, draws) for _ in range(_FITS)]
+        proposals = [(propose or fitted)(model, part, draws) for _ in range(FITS)]
         weights.append(_weights(model, part, proposals, num_samples, draws))
     log_z = None if model.prior.normalised else log_normaliser(model.prior, Annealing(), x.device, seed)
     found = LogMean.of(torch.cat(weights, 1), math.nan, float(log_z.standard_error) if log_z else 0.0)
@@ -101,7 +103,7 @@ def _weights(
         for done in range(0, share, most):
             z = proposal.draw(min(most, share - done), draws)
             each = [other.log_prob(z) + math.log(of_it / count) for other, of_it in used]
-            found.append(_log_joint(model, x, z).double() - torch.stack(each).logsumexp(0))
+            found.append(_log_joint(model, x, z).cpu().double() - torch.stack(each).logsumexp(0))
     return torch.cat(found)
 
 

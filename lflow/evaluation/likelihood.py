@@ -99,7 +99,8 @@ def weighted(subject: Subject) -> list[Score]:
     fewest = float(found.effective_sample_size.min())
     about = (
         f"log p(x) by {SAMPLES:,} importance weights for each of {len(x):,} test points, at least "
-        f"{fewest:.0f} of them effective, from a Gaussian fitted to each posterior; what it misses is missing"
+        f"{fewest:.0f} of them effective, from a mixture of {importance.FITS} Student laws fitted to each "
+        "posterior; what it misses is missing"
     )
     return [_latent_score("log-likelihood (importance)", found, about, subject, x)]
 

@@ -5,9 +5,12 @@ Every error of a task stands beside theirs. Knows nothing of models.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from lflow.data import DataSet
 from lflow.evaluation.likelihood import mean_and_error
 from lflow.evaluation.subject import Score
 
@@ -16,15 +19,22 @@ _BLOCK = 256
 _MOST_KNOWN = 2**27  # numbers of training data that are compared with: half a gigabyte
 
 
-def guesses(known: Tensor, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
+def guesses(known: DataSet, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
     """Two at each of n data points, (n, *shape), by their names: from what is visible of them (ones and
-    zeros, like seen) and known data, (m, *shape)."""
-    flat = known[: max(1, _MOST_KNOWN // known[0].numel())].flatten(1)
+    zeros, like seen) and known data, of which no more than are compared with go to where seen is."""
+    first = known.batch(slice(max(1, _MOST_KNOWN // math.prod(known.shape))), seen.device)
+    flat = first.flatten(1)
     chosen = []
     for x, shown in zip(seen.flatten(1).split(_BLOCK), visible.flatten(1).split(_BLOCK), strict=True):
         distance = shown @ flat.T.square() - 2 * (shown * x) @ flat.T
         chosen.append(distance.argmin(1))
-    return {MEAN: known.mean(0).expand_as(seen), NEAREST: known[torch.cat(chosen)]}
+    return {MEAN: mean_of(known).to(seen).expand_as(seen), NEAREST: first[torch.cat(chosen)]}
+
+
+def mean_of(known: DataSet) -> Tensor:
+    """The mean of data, (*shape), float64 on the CPU."""
+    parts = [slice(begin, begin + _BLOCK) for begin in range(0, len(known), _BLOCK)]
+    return torch.stack([known.batch(part).double().sum(0) for part in parts]).sum(0) / len(known)
 
 
 def squared_error(made: Tensor, x: Tensor, where: Tensor) -> Tensor:
@@ -37,6 +47,6 @@ def compared(
     name: str, made: Tensor, x: Tensor, where: Tensor, rivals: dict[str, Tensor], about: str
 ) -> Score:
     """The mean squared error of what was made, beside that of its rivals, each (n, *shape)."""
-    value, error = mean_and_error(squared_error(made, x, where).double())
-    beside = {k: float(squared_error(each, x, where).double().mean()) for k, each in rivals.items()}
+    value, error = mean_and_error(squared_error(made, x, where).cpu().double())
+    beside = {k: float(squared_error(each, x, where).cpu().double().mean()) for k, each in rivals.items()}
     return Score(name, value, error if len(x) > 1 else None, "squared error", beside, about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -26,12 +26,20 @@ def synthesize(
         torch.Size([10000, 1, 8, 8])
     """
     size = max(1, _MOST_NUMBERS // math.prod(learner.shape))
-    parts = []
+    made = []
+    for part, own in parts(num, size, seed, tell):
+        made.append(learner.synthesize(part.stop - part.start, own).detach().cpu())
+    return torch.cat(made)
+
+
+def parts(
+    num: int, size: int, seed: int, tell: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[slice, int]]:
+    """Rows of num, `size` at once, each with a seed of its own, the first with the seed itself."""
     for place, begin in enumerate(range(0, num, size)):
         if tell is not None:
             tell(begin, num)
-        parts.append(learner.synthesize(min(size, num - begin), _seed(seed, place)).detach().cpu())
-    return torch.cat(parts)
+        yield slice(begin, min(begin + size, num)), _seed(seed, place)
 
 
 def _seed(seed: int, place: int) -> int:

@@ -14,7 +14,6 @@ What the two autoencoders that use it share is here too. Knows nothing of how th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,12 +24,10 @@ from lflow import samplers, steps
 from lflow.draws import Draws
 from lflow.metrics import sliced_wasserstein2
 from lflow.models.distance import distance
-from lflow.models.latent import LatentLearner, LatentSettings
+from lflow.models.latent import MOST_VALIDATED, LatentLearner, LatentSettings
 from lflow.samplers.base import Sampler
 from lflow.short_run import ShortRun, short_run
 from lflow.spec import Declared, param
-
-_MOST_VALIDATED = 500
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,10 @@ class WeightChain(Declared):
 
 
 def images(features: Tensor, weights: Tensor) -> Tensor:
-    """Φ g(x): (n, d) features and (c, latent_dim, d) weights give (c, n, latent_dim)."""
-    return features @ weights.mT
+    """Φ g(x): (n, d) features and (c, latent_dim, d) weights give (c, n, latent_dim), in the precision of the
+    weights whatever autocast does."""
+    with torch.autocast(weights.device.type, enabled=False):
+        return features.to(weights.dtype) @ weights.mT
 
 
 def move_weights(
@@ -65,7 +64,8 @@ def move_weights(
     """Steps of c chains of weights, (c, latent_dim, d), on V(Φ) = Σ_i U_i(Φ g(x_i)).
 
     potential: U_i(z_i) of z, (c, n, latent_dim) -> (c, n). features: (n, d) that all chains share, or
-    (c, n, d). keep: whether to keep where each step began.
+    (c, n, d). keep: whether to keep where each step began. Autocast is off: the test of a step takes the
+    difference of two sums, which bfloat16 does not hold.
 
     Example:
         >>> chain = WeightChain(step_size=0.01, num_steps=100)
@@ -74,21 +74,22 @@ def move_weights(
         torch.Size([50, 2, 16])
     """
     rule = steps.get("constant", step_size=chain.step_size)
-    return short_run(
-        lambda phi: potential(images(features, phi)).sum(-1),
-        weights,
-        chain.sampler(),
-        rule,
-        chain.num_steps,
-        draws,
-        chain.temperature,
-        keep,
-    )
+    with torch.autocast(weights.device.type, enabled=False):
+        return short_run(
+            lambda phi: potential(images(features, phi)).sum(-1),
+            weights,
+            chain.sampler(),
+            rule,
+            chain.num_steps,
+            draws,
+            chain.temperature,
+            keep,
+        )
 
 
 def condition_number(features: Tensor) -> Tensor:
     """The largest eigenvalue of GGᵀ over its least, 0-dimensional; 1/ε² at most, where G lacks a rank."""
-    values = torch.linalg.svdvals(features.double())
+    values = torch.linalg.svdvals(features.cpu().double())  # not every device has float64
     if len(features) > features.shape[1]:  # GGᵀ, (n, n), has rank d at most
         values = torch.cat([values, values.new_zeros(1)])
     floor = torch.finfo(torch.float64).eps
@@ -118,7 +119,7 @@ class AmortisedLearner(LatentLearner):
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
         """sliced_w2 of samples to data; squared_error of a reconstruction, a number; log_joint, log p(x, z)
         at the encoder's z, on average, without -log Z under an energy prior."""
-        data = x[:_MOST_VALIDATED]
+        data = x[:MOST_VALIDATED]
         with torch.no_grad():
             z = self.infer(data, draws)
             samples = self.decoder.mean(self.prior.sample(len(data), draws))
@@ -127,7 +128,3 @@ class AmortisedLearner(LatentLearner):
                 "squared_error": self.squared_error(data, z),
                 "log_joint": self.log_joint(data, z).mean(),
             }
-
-    def squared_error(self, x: Tensor, z: Tensor) -> Tensor:
-        """Of E[x | z], on average for each number of x."""
-        return (x - self.decoder.mean(z)).square().sum() / (len(x) * math.prod(self.shape))

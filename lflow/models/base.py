@@ -9,6 +9,7 @@ of pages.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from lflow.draws import SYNTHESIS, Draws
 from lflow.registry import Registry
 from lflow.spec import Declared
+
+_MOST_NUMBERS = 2**20  # of what a task takes at once: 341 colour images of 32 pixels
 
 
 class Part(NamedTuple):
@@ -99,6 +102,16 @@ class Learner(nn.Module):
     def synthesize(self, n: int, seed: int = 0) -> Tensor:
         """n new data points, (n, *shape), without a gradient."""
         raise NotImplementedError
+
+    @property
+    def rows_at_once(self) -> int:
+        """Data points that a task gives the model at once: as many as fit into memory."""
+        return max(1, _MOST_NUMBERS // math.prod(self.shape))
+
+    @property
+    def reconstruction_gradients(self) -> int:
+        """Gradients of its networks, about, that `reconstruct` takes of a data point, where it offers it."""
+        return 1
 
     @property
     def device(self) -> torch.device:

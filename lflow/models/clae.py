@@ -142,7 +142,7 @@ class CLAELearner(AmortisedLearner):
         return {name: Part(module, rate, optimiser="sgd") for name, module in modules.items()}
 
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
-        z, drawn = self.encoder(x), self.prior.amortised(len(x), draws)
+        z, drawn = self.encoder(x).to(x.dtype), self.prior.amortised(len(x), draws)
         energy, likelihood = -self.log_prior(z), self.log_likelihood(x, z)
         losses = {
             "posterior": (energy - likelihood).mean(),
@@ -163,7 +163,7 @@ class CLAELearner(AmortisedLearner):
     def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
         """f_{z|x}(x), (n, latent_dim), without a gradient; it draws nothing."""
         with torch.no_grad():
-            z: Tensor = self.encoder(x)
+            z: Tensor = self.encoder(x).to(x.dtype)
         return z
 
 

@@ -263,8 +263,8 @@ class CoopFlowLearner(Restoring):
     def restore(self, seen: Seen, draws: Draws, num_steps: int | None = None) -> Tensor:
         """Missing pixels: as in the paper, by descent to an x₀ whose chain ends near what is visible.
 
-        Noise: by the chain itself, from y, on U(x) + |x - y|²/(2 noise²). num_steps: of the descent, or of
-        the chain. (n, *shape)
+        Noise: by the chain itself, from y, on U(x) + |x - y|²/(2 noise²); that of `as_coded` draws nothing
+        there, so that all chains of a point are one. num_steps: of the descent, or of the chain. (n, *shape)
         """
         if not seen.noise:
             return self._matched(seen, draws, num_steps)[1]
@@ -280,19 +280,36 @@ class CoopFlowLearner(Restoring):
     def _temperature(self) -> float:
         return 1.0 if self.settings.noise == "paper" else 0.0
 
+    @property
+    def rows_at_once(self) -> int:
+        # A descent through the chain keeps all of its steps.
+        return max(1, super().rows_at_once // max(1, self.settings.chain_steps))
+
+    @property
+    def reconstruction_gradients(self) -> int:
+        return (NUM_STEPS + 1) * (self.settings.chain_steps + 1)
+
     def _matched(self, seen: Seen, draws: Draws, num_steps: int | None) -> tuple[Tensor, Tensor]:
-        """x₀ and where its chain ends. The chain of `paper` has noise, the same at every step of the descent;
-        that of `as_coded` has none, and as its authors coded it for this purpose no move is cut off."""
+        """x₀ and where its chain ends, of as many rows at once as fit into memory."""
+        count = NUM_STEPS if num_steps is None else num_steps
+        rows = zip(seen.y.split(self.rows_at_once), seen.missing.split(self.rows_at_once), strict=True)
+        found = [self._matched_part(Seen(y, missing), draws, count) for y, missing in rows]
+        starts, ends = zip(*found, strict=True)
+        return torch.cat(starts), torch.cat(ends)
+
+    def _matched_part(self, seen: Seen, draws: Draws, count: int) -> tuple[Tensor, Tensor]:
+        """The chain of `paper` has noise, the same at every step of the descent; that of `as_coded` has none,
+        and as its authors coded it for this purpose no move is cut off."""
         rule = steps.get("constant", step_size=self._synthesis_step_size)
         start, step = self.proposals(len(seen.y), draws), draws.integers(2**31, (1,))
 
         def chain(x: Tensor) -> Tensor:
             noise = Draws(int(step), 0, x.device, use=SYNTHESIS)
-            ula, count = samplers.get("ula"), self.settings.chain_steps
-            return short_run(self.energy, x, ula, rule, count, noise, self._temperature).x
+            ula, length = samplers.get("ula"), self.settings.chain_steps
+            return short_run(self.energy, x, ula, rule, length, noise, self._temperature).x
 
         with frozen(self.net):
-            return matched(chain, start, seen, float(self.reach), num_steps or NUM_STEPS)
+            return matched(chain, start, seen, float(self.reach), count)
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,13 @@ class FlowLearner(Restoring):
 
         Of images it is the density of dequantised ones, with what is seen in the middle of its cells. 100
         trajectories of HMC if nothing is said: in many dimensions they begin far from where they belong.
+        ValueError for noise on black and white, whose cells are half of all there is: what is between them
+        and y is then no p(y | x).
         """
+        if seen.noise and self.levels == 2:
+            raise ValueError(
+                "a flow of black and white images cannot take out noise: their cells are too wide"
+            )
         shrink = self.flow.shrink
         given = seen._replace(y=shrink * seen.y, noise=shrink * seen.noise)
         count = _CHAIN_STEPS if num_steps is None else num_steps

@@ -22,7 +22,9 @@ from lflow.spec import param
 _PRESETS = small_presets("A Hamiltonian VAE", {"digits_tempered": ("digits", {"tempering": "free"})})
 _PRESETS["mnist_paper"] = Preset(
     "mnist",
-    "MNIST with the settings of the authors' code and K = 10, without their early end: for a GPU",
+    "MNIST with the sizes and rates of the authors' code, K = 10: for a GPU. Theirs stops early, draws black "
+    "and white anew for each batch by the grey values, and starts the output's bias at the data's log odds; "
+    "here white is from half brightness on, and the bias starts as torch has it",
     model={"likelihood": "bernoulli", "latent_dim": 64, "activation": "softplus"}
     | {"encoder": "strided", "generator": "strided", "width": 16}
     | {"tempering": "fixed", "initial_temperature": 1.5, "num_steps": 10, "step_size": 0.2}
@@ -45,10 +47,10 @@ class HVAE(ChainSettings):
     determinant 1, so that L is log p(x) at most on average. A step ends with the gradient that the next one
     begins with: kept, K steps take K + 1 gradients, not the 2K of the authors' code.
 
-    Tempering: none, all α_k = 1; fixed, as its authors coded it, T_k = T_0 + (1 - T_0) k²/K², α_k =
-    √(T_k/T_{k-1}), T_0 > 1 learned; free, every α_k in (0, 1) learned. The authors integrate log q and log N
-    in L over z_0 and γ, which is the same on average; here they are taken at the draw, so that L is log p(x)
-    itself where q is the posterior and the steps are small.
+    Tempering: none, all α_k = 1; fixed, the schedule of their code (not held against the text's),
+    T_k = T_0 + (1 - T_0) k²/K², α_k = √(T_k/T_{k-1}), T_0 > 1 learned; free, every α_k in (0, 1) learned. The
+    authors integrate log q and log N in L over z_0 and γ, which is the same on average; here they are taken
+    at the draw, so that L is log p(x) itself where q is the posterior and the steps are small.
     (Caterini, Doucet & Sejdinovic 2018, arXiv 1805.11328)
     """
 

@@ -109,13 +109,13 @@ class LAELearner(AmortisedLearner):
     """A decoder and features that learn, and a last layer that moves."""
 
     settings: LAE
-    weights: Tensor
 
     def __init__(self, settings: LAE, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
         self.features = settings.make_features(self.shape)
         start = nn.init.orthogonal_(torch.empty(settings.latent_dim, settings.features))
-        self.register_buffer("weights", start[None])
+        # No part has it, and none learns it: an average of the weights has one of Φ too.
+        self.weights = nn.Parameter(start[None], requires_grad=False)
 
     def parts(self) -> dict[str, Part]:
         rate, optimiser = self.settings.learning_rate, self.settings.optimiser
@@ -143,8 +143,10 @@ class LAELearner(AmortisedLearner):
                 keep=True,
             )
         assert moved.starts is not None
-        used = moved.starts[-self.settings.num_steps :, 0]
-        self.weights.copy_(moved.x)
+        # Sums round as each process has them, and a test may fall otherwise: all go where the first one went.
+        path = draws.agreed(torch.cat([moved.starts, moved.x[None]])[:, 0])
+        used = path[-1 - self.settings.num_steps : -1]
+        self.weights.copy_(path[-1:])
         z = images(features, used)
         repeated = x.repeat(len(used), *[1] * (x.ndim - 1))
         loss = -self.log_joint(repeated, z.flatten(0, 1)).mean()

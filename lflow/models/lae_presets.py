@@ -32,7 +32,8 @@ PRESETS: dict[str, Preset] = {
     # Plain descent at 1e-4 of the mean, as coded; 1e-4 on the mean of 100 is h = 1e-6 on the sum.
     "mnist_paper": Preset(
         "mnist",
-        "MNIST with the paper's settings: for a GPU",
+        "MNIST with the paper's settings: for a GPU. The authors' code starts the scale elsewhere and "
+        "keeps a prior on it",
         {
             "latent_dim": 8,
             "likelihood": "logistic",

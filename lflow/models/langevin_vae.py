@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lflow.draws import Draws
@@ -18,7 +19,7 @@ from lflow.nets.flows.flow import standard_normal
 from lflow.samplers.underdamped import leapfrog, quasi_symplectic, refreshed
 from lflow.spec import param
 
-LARGEST_FRICTION = 10.0
+LARGEST_FRICTION, LEAST_NOISY_FRICTION = 10.0, 1e-4
 
 
 @registry.register("langevin_vae")
@@ -39,7 +40,8 @@ class LangevinVAE(ChainSettings):
         noise brings by the kernel that leads back, and no determinant. The quasi-symplectic step has no such
         kernel. (Uncorrected Hamiltonian annealing without bridges: Geffner & Domke 2021, arXiv 2107.04150)
 
-    All are log p(x) at most on average. (Wang & Delingette 2020, arXiv 2009.01675)
+    All are log p(x) at most on average. The bounds are derived here from the steps, and not held against the
+    paper's text: no mode is the one as published. (Wang & Delingette 2020, arXiv 2009.01675)
     """
 
     title = "Langevin VAE"
@@ -47,7 +49,10 @@ class LangevinVAE(ChainSettings):
         r"\mathcal{L} = \log p(x, z_K) + \log \mathcal{N}(p_K) - \log q(z_0 \mid x) - \log \mathcal{N}(p_0)"
         r" - K\,\nu\,d\,\varepsilon"
     )
-    reference = "Wang & Delingette 2020, arXiv 2009.01675"
+    reference = (
+        "What runs here, after the idea of Wang & Delingette 2020, arXiv 2009.01675; the step is that of "
+        "Milstein & Tretyakov 2003"
+    )
     presets = small_presets(
         "A Langevin VAE",
         {
@@ -63,13 +68,19 @@ class LangevinVAE(ChainSettings):
         "reverse_kernel: corrected, with noise that it does",
     )
     friction: float = param(
-        0.1, 0.0, LARGEST_FRICTION, shown=(0.0, 2.0), help="ν; of a learned one the start"
+        0.1,
+        0.0,
+        LARGEST_FRICTION,
+        shown=(0.0, 2.0),
+        help="ν; of a learned one the start; 0.0001 or more where there is noise",
     )
     learn_friction: bool = param(True, help="learn ν, between 0 and 10")
 
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> LangevinVAELearner:
-        if not self.friction and self.mode != "deterministic":
-            raise ValueError("without friction there is no noise: friction 0 is for the mode deterministic")
+        if self.friction < LEAST_NOISY_FRICTION and self.mode != "deterministic":
+            raise ValueError(
+                f"noise takes a friction of {LEAST_NOISY_FRICTION:g} or more; less is for deterministic"
+            )
         return LangevinVAELearner(self, shape, levels)
 
 
@@ -80,7 +91,8 @@ class LangevinVAELearner(ChainLearner):
 
     def __init__(self, settings: LangevinVAE, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
-        self.friction = Bounded(settings.friction, LARGEST_FRICTION, (), settings.learn_friction)
+        low = 0.0 if settings.mode == "deterministic" else LEAST_NOISY_FRICTION
+        self.friction = Bounded(settings.friction, LARGEST_FRICTION, (), settings.learn_friction, low)
 
     @property
     def gradient_evaluations(self) -> int:
@@ -101,10 +113,15 @@ class LangevinVAELearner(ChainLearner):
 
     def _with_refreshment(self, x: Tensor, z: Tensor, p: Tensor, draws: Draws) -> End:
         gradient, h = self.energy_gradient(x), self.step_sizes().to(z)
-        kept = (-self.friction().to(z) * h).exp()
-        spread, log_ratio, grad = (1 - kept * kept).sqrt(), z.new_zeros(len(z)), gradient(z)
+        kept, spread = refreshment(self.friction().to(z) * h)
+        log_ratio, grad = z.new_zeros(len(z)), gradient(z)
         for _ in range(self.settings.num_steps):
             before, p = p, refreshed(p, kept, spread, draws.normal(z.shape).to(z))
             log_ratio = log_ratio + standard_normal(before) - standard_normal(p)
             z, p, grad = leapfrog(z, p, grad, h, gradient)
         return End(z, p, log_ratio)
+
+
+def refreshment(decay: Tensor) -> tuple[Tensor, Tensor]:
+    """a = e^{-νε} and √(1 - a²) of νε > 0: also where 1 - a² rounds to zero, and the root has no gradient."""
+    return (-decay).exp(), (-torch.expm1(-2 * decay)).sqrt()

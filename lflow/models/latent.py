@@ -5,6 +5,7 @@ How z is inferred, and what learns from it, is each model's own. Knows nothing o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ Likelihood = Callable[[Tensor], Tensor]
 """Of z, (n, latent_dim) -> (n,): its logarithm."""
 
 _CHAIN_STEPS = 200
+MOST_VALIDATED = 500
+"""Data points, the first ones, that a latent model looks at to validate."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ class LatentLearner(Restoring):
         start = self.prior.sample(n, draws)
         with frozen(self):
             return adjusted_chain(lambda z: -self.log_prior(z) - log_likelihood(z), start, count, draws)
+
+    def squared_error(self, x: Tensor, z: Tensor) -> Tensor:
+        """Of E[x | z], on average for each number of x, 0-dimensional."""
+        return (x - self.decoder.mean(z)).square().sum() / (len(x) * math.prod(self.shape))
 
     # --- what a trained model does --------------------------------------------------------------------
 

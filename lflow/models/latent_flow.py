@@ -16,14 +16,12 @@ from lflow.draws import Draws
 from lflow.metrics import nearest_neighbour_accuracy, sliced_wasserstein2
 from lflow.models.base import Part, TrainingStep, registry
 from lflow.models.distance import distance
-from lflow.models.latent import LatentLearner, LatentSettings, Likelihood
+from lflow.models.latent import MOST_VALIDATED, LatentLearner, LatentSettings, Likelihood
 from lflow.models.latent_flow_presets import PRESETS
 from lflow.models.latent_priors import EnergyPrior, FlowPrior, Prior, PriorChain
 from lflow.samplers.base import Sampler
 from lflow.short_run import ShortRun, frozen, short_run
 from lflow.spec import param
-
-_MOST_VALIDATED = 500
 
 
 @registry.register("latent_flow")
@@ -126,9 +124,6 @@ class LatentFlowLearner(LatentLearner):
     def initialise(self, x: Tensor, draws: Draws) -> None:
         self.prior.initialise(self._inferred(x, draws))
 
-    def _squared_error(self, x: Tensor, z: Tensor) -> Tensor:
-        return (x - self.decoder.mean(z)).square().flatten(1).sum(1)
-
     @property
     def gradient_evaluations(self) -> int:
         return self.settings.num_steps
@@ -186,11 +181,11 @@ class LatentFlowLearner(LatentLearner):
 
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
         z = self._inferred(x, draws)
-        error = self._squared_error(x, z)
+        error = self.squared_error(x, z)
         published = self.settings.loss == "published"
-        loss = -self.log_likelihood(x, z) if published else error
-        losses = {"decoder": loss.mean()} | self.prior.losses(z, draws)
-        return TrainingStep(losses, {"squared_error": error.mean() / math.prod(self.shape)})
+        loss = -self.log_likelihood(x, z).mean() if published else error * math.prod(self.shape)
+        losses = {"decoder": loss} | self.prior.losses(z, draws)
+        return TrainingStep(losses, {"squared_error": error.detach()})
 
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
         """How near samples are to data, inferred z to the prior, g(z) to x, and chains to adjusted ones.
@@ -199,12 +194,12 @@ class LatentFlowLearner(LatentLearner):
         draws from the prior is of one's own kind, 0.5 where none can tell them apart. squared_error: of
         g(z_K), a number. acceptance: of one MALA step of size h from z_K, 1 as h → 0.
         """
-        data = x[:_MOST_VALIDATED]
+        data = x[:MOST_VALIDATED]
         with torch.no_grad():
             z = self._inferred(data, draws)
             drawn = self.prior.sample(len(data), draws)
             samples = self.decoder.mean(drawn)
-            error = self._squared_error(data, z).mean() / math.prod(self.shape)
+            error = self.squared_error(data, z)
         acceptance = self._run(
             lambda at: self.log_likelihood(data, at), z, samplers.get("mala"), 1, draws
         ).acceptance

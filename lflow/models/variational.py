@@ -17,11 +17,9 @@ from lflow.draws import Draws
 from lflow.metrics import sliced_wasserstein2
 from lflow.models.base import Part, TrainingStep
 from lflow.models.distance import distance
-from lflow.models.latent import LatentLearner, LatentSettings
+from lflow.models.latent import MOST_VALIDATED, LatentLearner, LatentSettings
 from lflow.nets import encoder
 from lflow.spec import param
-
-_MOST_VALIDATED = 500
 
 
 class Gaussian(NamedTuple):
@@ -87,11 +85,11 @@ class VariationalLearner(LatentLearner):
         nelbo: the mean of -elbo(x), in nats. squared_error: of a reconstructed number. sliced_w2: of samples
         to data.
         """
-        data = x[:_MOST_VALIDATED]
+        data = x[:MOST_VALIDATED]
         z = self.infer(data, draws)
         samples = self.decoder.mean(self.prior.sample(len(data), draws))
         return {
             "nelbo": -self.elbo(data, draws).mean(),
-            "squared_error": (data - self.decoder.mean(z)).square().mean(),
+            "squared_error": self.squared_error(data, z),
             "sliced_w2": distance(sliced_wasserstein2, samples, data),
         }

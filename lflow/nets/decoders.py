@@ -11,9 +11,12 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lflow.draws import Draws
 from lflow.nets.blocks import Shape
+
+_MOST_NUMBERS = 2**22  # of coordinates times grey values
 
 
 class Decoder(nn.Module):
@@ -47,13 +50,28 @@ class Decoder(nn.Module):
     def noisy_each(self, y: Tensor, output: Tensor, noise: float) -> tuple[Tensor, Tensor]:
         """log p(y | z) and E[x | y, z] of every coordinate of y = x + noise·ε, (n, *shape) both.
 
-        A sum over the grey values that x may have.
+        A sum over the grey values that x may have, of as many coordinates at once as fit into memory: what
+        their gradient takes is computed a second time, and not kept.
         """
+        size = max(1, _MOST_NUMBERS // self.levels)
+        if y.numel() <= size:
+            log_prob, mean = self._noisy(y.flatten(), output.flatten(), noise)
+        else:
+            rows = zip(y.flatten().split(size), output.flatten().split(size), strict=True)
+            found = [checkpoint(self._noisy, *row, noise, use_reentrant=False) for row in rows]
+            log_prob, mean = (torch.cat(each) for each in zip(*found, strict=True))
+        return log_prob.view_as(y), mean.view_as(y)
+
+    def _noisy(self, y: Tensor, output: Tensor, noise: float) -> tuple[Tensor, Tensor]:
         values = torch.linspace(-1, 1, self.levels, device=y.device, dtype=y.dtype)
-        each = [self.log_prob_each(v.expand_as(y), output) - ((y - v) / noise).square() / 2 for v in values]
-        logits = torch.stack(each, -1)
+        logits = self.log_prob_of_all(output) - ((y[:, None] - values) / noise).square() / 2
         log_prob = logits.logsumexp(-1) - math.log(2 * math.pi * noise**2) / 2
         return log_prob, (logits.softmax(-1) * values).sum(-1)
+
+    def log_prob_of_all(self, output: Tensor) -> Tensor:
+        """Of every grey value, (n,) -> (n, levels)."""
+        values = torch.linspace(-1, 1, self.levels, device=output.device, dtype=output.dtype)
+        return self.log_prob_each(values.expand(len(output), -1), output[:, None])
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x | z], (n, *shape)."""
@@ -123,6 +141,16 @@ class LogisticDecoder(Decoder):
         inside = F.logsigmoid(above) + F.logsigmoid(-below) + torch.log(-torch.expm1(-2 * half / scale))
         low = torch.where(x <= -1 + half, F.logsigmoid(above), inside)
         return torch.where(x >= 1 - half, F.logsigmoid(-below), low)
+
+    def log_prob_of_all(self, output: Tensor) -> Tensor:
+        # Two cells share an edge: log F(e) and log F(-e) once for each.
+        inner = torch.linspace(-1, 1, self.levels, device=output.device, dtype=output.dtype)[1:]
+        half, scale = 1 / (self.levels - 1), self.log_scale.exp()
+        edges = (inner - half - output[:, None]) / scale
+        below = F.logsigmoid(edges)
+        above = below - edges
+        inside = below[:, 1:] + above[:, :-1] + torch.log(-torch.expm1(-2 * half / scale))
+        return torch.cat([below[:, :1], inside, above[:, -1:]], 1)
 
     def draw(self, z: Tensor, draws: Draws) -> Tensor:
         mean = self.mean(z)

@@ -26,7 +26,9 @@ class Settings(Declared):
     share: float = param(0.5, 0.0, 1.0, help="of the numbers, that a random mask hides")
     noise: float = param(0.5, 1e-3, 100.0, log=True, help="deviation of the noise that is taken out again")
     num_chains: int = param(4, 1, 1000, log=True, help="chains for each data point, whose spread is shown")
-    chain_steps: int = param(0, 0, 1_000_000, unit="steps", help="of a chain; 0 for the model's own")
+    chain_steps: int = param(
+        0, 0, 1_000_000, unit="steps", help="of a chain, 20 or more to adapt its step; 0 for the model's own"
+    )
     num_points: int = param(8, 2, 100, help="from one end of an interpolation to the other")
 
     def missing(self, x: Tensor, seed: int) -> Tensor:

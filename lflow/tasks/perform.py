@@ -5,6 +5,7 @@ Knows of a model the methods that it has, and nothing of files.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,9 +13,9 @@ from torch import Tensor
 
 from lflow.draws import SYNTHESIS, Draws, derived_seed
 from lflow.evaluation import outliers, reconstruction
-from lflow.evaluation.plain import compared, guesses
+from lflow.evaluation.plain import compared, guesses, mean_of
 from lflow.evaluation.subject import Score, Subject
-from lflow.evaluation.synthesis import synthesize
+from lflow.evaluation.synthesis import parts, synthesize
 from lflow.metrics import auroc
 from lflow.models.base import Learner
 from lflow.tasks.base import Outcome, Settings, Task
@@ -57,7 +58,7 @@ def _synthesize(subject: Subject, settings: Settings) -> Outcome:
 
 def _reconstruct(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
-    made = _offers(subject).reconstruct(x, seed=subject.seed)
+    made = reconstruction.reconstructed(subject, x)
     score = reconstruction.scored(subject, x, made)
     rows = {"original": x, "reconstruction": made}
     return Outcome(rows, [score], rows)
@@ -82,37 +83,42 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     missing = settings.missing(x, derived_seed(subject.seed, 1))
     seen = x.masked_fill(missing, 0.0)
-    made = _offers(subject).inpaint(
-        seen, missing, settings.num_chains, subject.seed, settings.chain_steps or None
+    count = settings.chain_steps or None
+    made = torch.cat(
+        [
+            _offers(subject).inpaint(seen[part], missing[part], settings.num_chains, seed, count)
+            for part, seed in _parts(subject, settings, len(x))
+        ]
     )
     plain = _plain(subject, seen, (~missing).to(x.dtype))
     about = (
-        f"of a missing number, {float(missing.double().mean()):.0%} of each of {len(x):,} test data points, "
-        f"by the mean of {settings.num_chains:,} chains"
+        f"of a missing number, {float(missing.float().mean()):.0%} of each of {len(x):,} test data points, "
+        f"by {_by(made)}"
     )
     score = compared("error where it was missing", made.mean(1), x, missing, plain, about)
-    return _restored(x, seen, made, missing, [score])
+    return _restored(subject, x, seen, made, missing, [score])
 
 
 def _recover(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     noise = settings.noise * Draws(derived_seed(subject.seed, 2), 0, x.device, use=SYNTHESIS).normal(x.shape)
     seen = x + noise
-    made = _offers(subject).recover(
-        seen,
-        settings.noise,
-        num_chains=settings.num_chains,
-        seed=subject.seed,
-        num_steps=settings.chain_steps or None,
+    count = settings.chain_steps or None
+    made = torch.cat(
+        [
+            _offers(subject).recover(seen[part], settings.noise, None, settings.num_chains, seed, count)
+            for part, seed in _parts(subject, settings, len(x))
+        ]
     )
     everywhere = torch.ones_like(x)
     rivals = {"what was seen": seen} | _plain(subject, seen, everywhere)
+    made = _different(made)
     about = (
         f"of a number of each of {len(x):,} test data points with noise of deviation {settings.noise:g}, by "
-        f"the mean of {settings.num_chains:,} chains"
+        f"{_by(made)}"
     )
     score = compared("error of what was recovered", made.mean(1), x, everywhere, rivals, about)
-    return _restored(x, seen, made, everywhere > 0, [score])
+    return _restored(subject, x, seen, made, everywhere > 0, [score])
 
 
 def _rank(subject: Subject, settings: Settings) -> Outcome:
@@ -132,7 +138,7 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> Score:
     rows = torch.rand(flat.shape, generator=generator).argsort(0).to(x.device)
     mixed = flat.gather(0, rows).view(x.shape)
     truth = torch.cat([torch.zeros(len(x)), torch.ones(len(x))]).bool()
-    mean = subject.training.batch(slice(None), subject.device).mean(0)
+    mean = mean_of(subject.training).to(x)
     away = (torch.cat([x, mixed]) - mean).flatten(1).square().sum(1)
     both = torch.cat([score, _offers(subject).anomaly_score(mixed)])
     about = (
@@ -171,17 +177,27 @@ def _inputs(subject: Subject, num: int) -> Tensor:
     return chosen.batch(slice(None), subject.device)
 
 
+def _parts(subject: Subject, settings: Settings, num: int) -> Iterator[tuple[slice, int]]:
+    """Rows whose chains fit into memory, each with its seed."""
+    size = max(1, subject.learner.rows_at_once // settings.num_chains)
+    return parts(num, size, subject.seed, lambda done, of: subject.tell("data points", done, of))
+
+
 def _plain(subject: Subject, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
-    return guesses(subject.training.batch(slice(None), seen.device), seen, visible)
+    return guesses(subject.training, seen, visible)
 
 
-def _restored(x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list[Score]) -> Outcome:
+def _restored(
+    subject: Subject, x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list[Score]
+) -> Outcome:
     """Original, seen, chains and their spread; the spread is a score where there are chains to differ."""
     spread = made.std(1) if made.shape[1] > 1 else torch.zeros_like(x)
     error = (made.mean(1) - x)[where].square().mean().sqrt()
     if made.shape[1] > 1 and bool(where.any()):
         rms = float(spread[where].square().mean().sqrt())
         about = "of the chains about their mean, of a number; where a model is sure and right both are small"
+        if hasattr(subject.learner, "decoder"):
+            about += "; of the decoder's means, without p(x|z)'s own noise"
         scores = [*scores, Score("spread", rms, None, "deviation", {"their error": float(error)}, about)]
     rows = {"original": x, "seen": seen} | _numbered("chain", made)
     rows |= {"mean of the chains": made.mean(1)}
@@ -189,6 +205,16 @@ def _restored(x: Tensor, seen: Tensor, made: Tensor, where: Tensor, scores: list
         rows["spread"] = 2 * spread - 1
     arrays = {"x": x, "seen": seen, "made": made, "spread": spread, "where": where}
     return Outcome(rows, scores, arrays)
+
+
+def _different(made: Tensor) -> Tensor:
+    """The chains, (n, num_chains, *shape); one of them where they draw nothing, and all are the same."""
+    return made[:, :1] if torch.equal(made, made[:, :1].expand_as(made)) else made
+
+
+def _by(made: Tensor) -> str:
+    count = made.shape[1]
+    return f"the mean of {count:,} chains" if count > 1 else "one chain, which has no spread"
 
 
 def _numbered(name: str, made: Tensor) -> dict[str, Tensor]:

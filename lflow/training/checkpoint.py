@@ -138,11 +138,12 @@ def load(path: Path | str) -> Learner:
     return read(find(Path(path))).learner()
 
 
-def find(path: Path) -> Path:
-    """The checkpoint file that a path means: itself, or a folder's best, else its last."""
+def find(path: Path, which: str = "best") -> Path:
+    """The checkpoint file that a path means: itself, or a folder's last, or its best, else its last."""
     if not path.is_dir():
         return path
-    places = [path / "checkpoints" / "best.safetensors", path / "checkpoints" / "last.safetensors"]
+    names = ("best", "last") if which == "best" else (which,)
+    places = [path / "checkpoints" / f"{name}.safetensors" for name in names]
     found = [place for place in [*places, *sorted(path.glob("*.safetensors"))] if place.is_file()]
     if not found:
         raise ValueError(f"{path} holds no checkpoint yet")
