@@ -9,7 +9,7 @@ from lflow.models.base import Preset
 
 def _plane(data: str, step_size: float) -> Preset:
     """Of points. Chains that go on reach the density, and an accept step keeps them from running away."""
-    model = {"layers": "32,64,64,64", "learning_rate": 2e-3, "noise": "normal", "noise_scale": 2.0}
+    model = {"layers": "32,64,64,64", "learning_rate": 4e-3, "noise": "normal", "noise_scale": 2.0}
     model |= {"sampler": "mala", "step_size": step_size, "chain_steps": 20, "start": "persistent"}
     often = {"validate_every": 100, "sample_every": 100, "checkpoint_every": 100}
     about = "the network of the AniLA paper's rings, smooth; persistent chains of MALA"

@@ -38,6 +38,7 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
     "mala": {"sampler": "mala"},
 }
 _STEP_SIZE = {"rings": 0.05, "digits": 1.0}
+_LEARNING_RATE = 2e-3
 _THRESHOLD = {"rings": 2.0, "digits": 0.1}
 _COST = {"corrected": 1.5, "mala": 1.2}
 _LOOKS = 5
@@ -76,7 +77,7 @@ def _train(config: Config, look: Any) -> float:
     chosen |= {"threshold": config["b"]} if config["b"] is not None else {}
     chain = EBM(**chosen).chain_sampler().steps_for(config["gradients"])
     run = {
-        "model": {"name": "ebm", **chosen, "chain_steps": chain},
+        "model": {"name": "ebm", **chosen, "chain_steps": chain, "learning_rate": _LEARNING_RATE},
         "preset": config["part"],
         "training": {"num_steps": config["steps"], "batch_size": 100, "ema": 0.98},
         "seed": config["seed"],
