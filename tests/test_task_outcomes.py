@@ -17,6 +17,7 @@ from lflow.models.base import Learner
 from lflow.tasks import TASKS, Outcome, Settings, perform
 from lflow.tasks.picture import omitted, rows_picture
 from lflow.training import checkpoint
+from lflow.training.config import DataChoice
 from lflow.training.pictures import LOST, PAPER, as_bytes
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
 from tests.test_cli import answer
@@ -67,6 +68,18 @@ def test_scores_are_of_what_is_finite() -> None:
     outcome = perform("reconstruct", Subject(lost, sound.choice), Settings(num=6))
     away = (outcome.rows["reconstruction"] - outcome.rows["original"])[2:].double().square().mean()
     assert outcome.scores[0].value == pytest.approx(float(away), rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["inpaint", "recover"])
+def test_chains_that_cannot_move_have_made_nothing(task: str) -> None:
+    choice = DataChoice(source="two_moons", limit=200)
+    learner = lflow.models.get("flow").build((2,))
+    settings = Settings(num=4, num_chains=2, chain_steps=2)
+    assert bool(perform(task, Subject(learner, choice), settings).whole.all())
+    for parameter in learner.parameters():
+        parameter.data.fill_(torch.nan)
+    with pytest.raises(RuntimeError, match="nothing that the model made is finite"):
+        perform(task, Subject(learner, choice), settings)
 
 
 def test_a_mask_that_hides_nothing_is_refused() -> None:

@@ -144,13 +144,17 @@ def adjusted_chain(
     """Where chains on exp(-U) are after `num_steps` trajectories of HMC, which keep that law; like start.
 
     One step size for all, adapted in the first half, of ten steps at least: fewer than 20 steps hardly leave
-    it time, and end near where they start.
+    it time, and end near where they start. Where U is not finite no step was accepted, and nothing was
+    drawn: nan, so that a start is never taken for an end.
     """
     hmc = samplers.get("hmc", num_leapfrog=_LEAPFROG)
     rule = steps.get(
         "target_acceptance", step_size=_FIRST_STEP, target=_ACCEPTANCE, warmup=max(10, num_steps // 2)
     )
-    return short_run(potential, start, hmc, rule, num_steps, draws).x
+    ends = short_run(potential, start, hmc, rule, num_steps, draws).x
+    with torch.no_grad():
+        found = potential(ends).isfinite()
+    return torch.where(found.view(-1, *[1] * (ends.ndim - 1)), ends, torch.nan)
 
 
 def stable_step(step_size: float, sampler: Sampler, curvature: float) -> float:
