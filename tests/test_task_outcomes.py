@@ -277,3 +277,26 @@ def test_the_rows_of_a_restoration_are_named() -> None:
     assert rows.notes == ["of 10 chains the picture shows the first 8"]
     one = perform("recover", subject({}), Settings(num=2, num_chains=1, chain_steps=2))
     assert list(one.rows) == ["original", "what the model saw", "chain 1"]
+
+
+def test_what_is_lost_is_counted_in_text_and_json(
+    run: Path,  # noqa: F811
+    tmp_path: Path,
+    say: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind: Any = type(lflow.load(run))
+    made = kind.reconstruct
+
+    def losing(self: Any, x: Tensor, seed: int = 0) -> Tensor:
+        found: Tensor = made(self, x, seed)
+        return found.index_fill(0, torch.tensor([1]), torch.nan)
+
+    monkeypatch.setattr(kind, "reconstruct", losing)
+    words = ("generate", run, "--task", "reconstruct", "--num", "4", "--force", "--out", tmp_path / "a.png")
+    report = answer(say(*words, "--json"))
+    assert (report["num"], report["lost"]) == (4, 1)
+    assert report["scores"][0]["value"] > 0
+    assert "1 of 4 is not finite, and left out of the numbers" in say(*words).out.splitlines()
+    with Image.open(tmp_path / "a.png") as image:
+        assert LOST in colours(image)

@@ -325,6 +325,8 @@ def test_generate_inpaints(run: Path, tmp_path: Path, say: Any) -> None:
     [
         (("--task", "paint"), "there is no task 'paint'; there are: synthesize, reconstruct"),
         (("--task", "reconstruct", "--mask", "left"), "--mask is not for reconstruct"),
+        (("--task", "inpaint", "--share", "0.2"), "--share is for --mask random"),
+        (("--task", "inpaint", "--mask", "random", "--share", "0"), "hides nothing"),
         (("--task", "inpaint", "--mask", "top"), "mask must be one of centre, left, random"),
         (("--task", "recover", "--noise", "0"), "noise must be between"),
         (("--task", "inpaint", "--out", "many.npy"), "let --out end in .npz"),

@@ -78,7 +78,8 @@ def run(arguments: Arguments) -> int:
     report |= {"scores": as_json(outcome.scores), "notes": notes}
     _save(out, outcome, subject, saved, report)
     lines = [f"{out}: {counted(len(made), find(task).noun)} of {file} at step {saved.step:,}"]
-    lines += [f"{lost:,} of {len(made):,} are not finite, and left out of the numbers"] if lost else []
+    verb = "is" if lost == 1 else "are"
+    lines += [f"{lost:,} of {len(made):,} {verb} not finite, and left out of the numbers"] if lost else []
     lines += [*notes, f"rows: {', '.join(outcome.rows)}"]
     show(arguments, report, "\n".join([*lines, *([table(outcome.scores)] if outcome.scores else [])]))
     return 0
@@ -97,6 +98,8 @@ def _settings(arguments: Arguments) -> Settings:
     if unused := [name for name in given if name not in uses]:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in uses)
         raise ValueError(f"--{unused[0].replace('_', '-')} is not for {arguments.task}, which takes {flags}")
+    if "share" in given and given.get("mask") != "random":
+        raise ValueError("--share is for --mask random")
     return Settings(**(num | given))
 
 
