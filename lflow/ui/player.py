@@ -32,11 +32,11 @@ def text(*files: str) -> str:
     return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in files)
 
 
-_component = st.components.v2.component(
-    "lflow_player",
-    css=text("scrub.css", "player.css"),
-    js=text(*(f"{name}.js" for name in _SCRIPTS)),
-)
+def _script() -> str:
+    return text(*(f"{name}.js" for name in _SCRIPTS))
+
+
+_component = st.components.v2.component("lflow_player", css=text("scrub.css", "player.css"), js=_script())
 
 
 def show(
