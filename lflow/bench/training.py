@@ -29,6 +29,7 @@ from lflow.energies import base
 from lflow.short_run import frozen, short_run
 from lflow.training.config import make_config
 from lflow.training.folder import RunFolder
+from lflow.training.learning import Learning
 from lflow.training.loop import AUTOMATIC, Run
 from lflow.training.parallel import World
 
@@ -95,7 +96,7 @@ def measure(name: str, preset: str, device: torch.device, turn: float, large: bo
     with tempfile.TemporaryDirectory() as place, torch.random.fork_rng():
         folder = RunFolder(f"{place}/run")
         folder.create(config)
-        running = Run(config, folder, World(0, 1, device), None)
+        running = Run(folder, Learning(config, World(0, 1, device)), None)
         learner, training = running.weights.learner, running.training
         batch = running.batches.at(0)
         draws = Draws(0, 0, device)

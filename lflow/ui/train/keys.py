@@ -17,6 +17,7 @@ from lflow.data.descriptions import HUB_SETS
 from lflow.models.base import Model
 from lflow.spec import Parameter, parameters
 from lflow.training.config import SEED, Config, DataChoice, Training, make_config
+from lflow.training.fit import refuse_misfit
 from lflow.ui.keys import HIDE, VERSION
 from lflow.ui.train.example import CONFIG
 
@@ -125,7 +126,9 @@ def make(model: str, preset: str, source: str, values: Sequence[tuple[Field, Any
             parts["data"][parameter.name] = parameter.default
     for field, value in values:
         parts[field.part][field.name] = value
-    return make_config({**parts, "preset": preset, "seed": seed})
+    config = make_config({**parts, "preset": preset, "seed": seed})
+    refuse_misfit(config)
+    return config
 
 
 def stem(config: Config) -> str:
