@@ -331,6 +331,24 @@ def test_a_failed_run_shows_its_sentence_and_its_log_folded(run: RunFolder) -> N
     assert "lflow: the loss" in log.code[0].value
 
 
+def test_a_run_without_numbers_promises_some_only_while_it_trains(run: RunFolder) -> None:
+    run.metrics_file.unlink()
+    run.write_status("failed", 0, 40, "no data")
+    assert "first numbers" not in said(opened())
+    run.write_status("running", 0, 40)
+    with run.held():
+        assert "The first numbers come in a moment." in said(opened())
+
+
+def test_what_does_not_go_together_is_told_before_it_starts(folder: Path) -> None:
+    app = opened(model="vae", vae_digits_data="rings")
+    assert "choose another likelihood" in app.error[0].value
+    assert app.button(key="train-start").disabled
+    app = opened(model="vae", vae_digits_data="rings", vae_digits_model_likelihood="gaussian")
+    assert not app.error
+    assert not app.button(key="train-start").disabled
+
+
 def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
     app = opened()
     assert "1,600 samples" not in said(app)

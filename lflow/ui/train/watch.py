@@ -123,7 +123,10 @@ def _picture(seen: Snapshot, curves: Sequence[Panel]) -> None:
         for place, panel in enumerate(shown):
             height = charts.HEIGHT * _IN_VIEW // len(shown)
             charts.show(panel, seen.status.num_steps, f"{PREFIX}-chart-{place}", height)
-        st.markdown(plain(words.learned(curves)))
+        if curves:
+            st.markdown(plain(words.learned(curves)))
+        else:
+            st.caption(words.no_numbers(seen))
     if curves[_IN_VIEW:]:
         _others(seen, curves[_IN_VIEW:])
 

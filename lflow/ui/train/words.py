@@ -64,11 +64,16 @@ def _left(seen: Snapshot) -> str:
     return f", about {duration(seen.seconds / status.step * (status.num_steps - status.step))} left"
 
 
+def no_numbers(seen: Snapshot) -> str:
+    """What stands where the curves will be."""
+    return "The first numbers come in a moment." if seen.is_active else "There are no numbers."
+
+
 def learned(panels: Sequence[Panel]) -> str:
     """What the curves show: the quantity that the run is judged by, now and at its best."""
     judged = next((panel for panel in panels if panel.best), None)
     if judged is None or judged.best is None:
-        return "" if panels else "The first numbers come in a moment."
+        return ""
     of_validation = next(series for series in judged.series if series.validates)
     last, (step, best) = of_validation.values[-1], judged.best
     if step == of_validation.steps[-1]:
