@@ -10,8 +10,8 @@ import torch
 from lflow.draws import VALIDATION, Draws
 from lflow.training.learning import Learning
 from lflow.training.parallel import join
-from lflow.ui.train import words
-from lflow.ui.train.numbers import TITLES, TRAINING, domain, panels
+from lflow.ui.train import charts, words
+from lflow.ui.train.numbers import TITLES, TRAINING, domain, last_step, panels
 from tests.test_models import runnable, shortened
 
 
@@ -91,3 +91,19 @@ def test_learned_is_read_off_the_validation() -> None:
     assert "1 at step 20, its least so far" in words.learned(panels(lines[:2], "nll"))
     assert words.learned(panels(lines)) == ""  # a run that does not say what it is judged by
     assert words.learned([]) == ""
+
+
+@pytest.mark.parametrize("last", [1023, 300_000])
+def test_the_axis_spans_what_was_run_and_names_lie_apart(last: int) -> None:
+    """A stopped run is as wide as a whole one; names are 16 px apart in the 68 that lines have."""
+    lines = [line(step, **{"loss/nll": 1.0}) for step in range(3, last + 1, last // 3)]
+    found = panels([*lines, line(last, "validation", nll=1.001)], "nll")
+    assert last_step(found) == last
+    drawn = charts.draw(found[0], last_step(found))
+    axis = drawn["layer"][0]["encoding"]["x"]
+    assert axis["axis"]["values"] == [0, last // 2, last]
+    low, high = drawn["layer"][1]["encoding"]["y"]["scale"]["domain"]
+    (names,) = [layer["data"]["values"] for layer in drawn["layer"] if layer["mark"].get("type") == "text"]
+    assert {name["x"] for name in names} == {last * 1.02}
+    first, second = sorted(name["y"] for name in names)
+    assert (second - first) / (high - low) * 68 > 15.9

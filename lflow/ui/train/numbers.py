@@ -37,7 +37,7 @@ TITLES = {
     "loss/sampler": "-log p(z) at the sampler's z: loss of the sampler",
     "mmd": "MMD of samples to data",
     "moved": "how far the chain moves samples",
-    "nelbo": "-log p in nats, at most",
+    "nelbo": "bound on -log p in nats",
     "nll": "-log p in nats",
     "sampler_gap": "energy of inferred z less of the sampler's",
     "sliced_w2": "sliced W2 of samples to data",
@@ -127,9 +127,14 @@ def _series(name: str, validates: bool, points: list[Point]) -> Series:
     )
 
 
+def last_step(panels: Sequence[Panel]) -> int:
+    """The step of the newest numbers, which all charts of a run reach to."""
+    return max((series.steps[-1] for panel in panels for series in panel.series), default=1)
+
+
 def domain(panel: Panel) -> tuple[float, float]:
     """The values that a chart of the panel spans: all but those of the first few steps."""
-    last = max((series.steps[-1] for series in panel.series), default=0)
+    last = last_step([panel])
     shown = [
         value
         for series in panel.series
