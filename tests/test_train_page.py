@@ -226,9 +226,21 @@ def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) ->
     kinds = (app.number_input, app.selectbox, app.toggle, app.text_input)
     drawn = {each.key for kind in kinds for each in kind}
     source = keys.source(model, chosen.default if chosen else "").default
-    wanted = {f"train_{field.parameter.name}" for field in fields if keys.apply_to(source, field)}
-    assert wanted <= drawn
+    begun = [(field, field.parameter.default) for field in fields]
+    apply = [field for field in fields if keys.apply_to(source, field)]
+    wanted = {field for field in apply if keys.has_effect(field, begun)}
+    assert {f"train_{field.parameter.name}" for field in wanted} <= drawn
+    assert not {f"train_{field.parameter.name}" for field in set(apply) - wanted} & drawn
     assert 3 <= sum(field.in_view for field in fields) <= 4
+
+
+def test_what_has_no_effect_is_not_shown(folder: Path) -> None:
+    def labels(**settings: str) -> list[str]:
+        return [each.label for each in opened(model="vae", **settings).number_input]
+
+    assert {"Sigma", "Draws k"}.isdisjoint(labels())
+    assert "Sigma" in labels(vae_digits_model_likelihood="gaussian")
+    assert "Draws k" in labels(vae_digits_model_objective="iwae")
 
 
 @pytest.mark.parametrize(("state", "asks"), [("running", True), ("queued", True), ("done", False)])

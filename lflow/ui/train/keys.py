@@ -101,6 +101,12 @@ def apply_to(source: str, field: Field) -> bool:
     return field.name not in _OF_PICTURES or len(data.describe(source).shape) == 3
 
 
+def has_effect(field: Field, chosen: Sequence[tuple[Field, Any]]) -> bool:
+    """Whether a field matters beside what is chosen of its part, as its declaration says."""
+    name, value = field.parameter.when or ("", "")
+    return not any((each.part, each.name) == (field.part, name) and x != value for each, x in chosen)
+
+
 def _key(*parts: str) -> str:
     return "_".join(part for part in parts if part)
 
