@@ -20,7 +20,7 @@ from lflow.training import checkpoint, launch
 from lflow.training.config import make_config
 from lflow.training.folder import GONE, RunFolder
 from lflow.training.pictures import picture
-from lflow.ui.train import flipbook, keys, machine, makes, words
+from lflow.ui.train import flipbook, machine, makes, words
 from lflow.ui.train import runs as train_runs
 from lflow.ui.train.machine import Machine
 from lflow.ui.train.numbers import panels
@@ -217,32 +217,6 @@ def test_starts_a_run_of_what_is_chosen(folder: Path, started: list[list[str]]) 
     assert (folder / "toy-rings-two_moons-2" / "config.json").is_file()
 
 
-@pytest.mark.parametrize("model", lflow.models.names())
-def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) -> None:
-    app = opened(model=model)
-    assert not app.error
-    chosen = keys.preset(model)
-    fields = keys.fields(model, chosen.default if chosen else "")
-    kinds = (app.number_input, app.selectbox, app.toggle, app.text_input)
-    drawn = {each.key for kind in kinds for each in kind}
-    source = keys.source(model, chosen.default if chosen else "").default
-    begun = [(field, field.parameter.default) for field in fields]
-    apply = [field for field in fields if keys.apply_to(source, field)]
-    wanted = {field for field in apply if keys.has_effect(field, begun)}
-    assert {f"train_{field.parameter.name}" for field in wanted} <= drawn
-    assert not {f"train_{field.parameter.name}" for field in set(apply) - wanted} & drawn
-    assert 3 <= sum(field.in_view for field in fields) <= 4
-
-
-def test_what_has_no_effect_is_not_shown(folder: Path) -> None:
-    def labels(**settings: str) -> list[str]:
-        return [each.label for each in opened(model="vae", **settings).number_input]
-
-    assert {"Sigma", "Draws k"}.isdisjoint(labels())
-    assert "Sigma" in labels(vae_digits_model_likelihood="gaussian")
-    assert "Draws k" in labels(vae_digits_model_objective="iwae")
-
-
 @pytest.mark.parametrize(("state", "asks"), [("running", True), ("queued", True), ("done", False)])
 def test_the_folder_is_asked_again_only_while_a_run_is_in_progress(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, state: str, asks: bool
@@ -350,15 +324,6 @@ def test_a_run_without_numbers_promises_some_only_while_it_trains(run: RunFolder
     run.write_status("running", 0, 40)
     with run.held():
         assert "The first numbers come in a moment." in said(opened())
-
-
-def test_what_does_not_go_together_is_told_before_it_starts(folder: Path) -> None:
-    app = opened(model="vae", vae_digits_data="rings")
-    assert "choose another likelihood" in app.error[0].value
-    assert app.button(key="train-start").disabled
-    app = opened(model="vae", vae_digits_data="rings", vae_digits_model_likelihood="gaussian")
-    assert not app.error
-    assert not app.button(key="train-start").disabled
 
 
 def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
