@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import lflow
+from lflow import cli
 from lflow.paths import pages_dir
 from lflow.training import checkpoint, launch
 from lflow.training.config import make_config
@@ -345,12 +347,27 @@ def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
     assert weights.stat().st_size < run.best.stat().st_size
 
 
+def test_the_last_checkpoint_may_be_looked_at_too(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = checkpoint.read(run.best)
+    checkpoint.write(run.best, replace(saved, step=10))
+    app = opened()
+    (choice,) = [box for box in app.selectbox if box.label == "Checkpoint"]
+    assert choice.options == ["the best, at step 10", "the last, at step 40"]
+    choice.set_value(choice.options[1]).run()
+    app.button(key="train-make").click().run()
+    assert "of the last checkpoint, at step 40" in said(app)
+    assert checkpoint.which(run.path).endswith(f"at step 40, name {run.last}")
+    assert cli.main(["runs", str(run.path.parent)]) == 0
+    assert "the best at 10" in capsys.readouterr().out
+    checkpoint.write(run.best, saved if saved.step == 40 else replace(saved, step=40))
+    assert checkpoint.which(run.path) == ""
+    assert "Checkpoint" not in [box.label for box in opened().selectbox]
+
+
 def test_a_hostile_checkpoint_is_a_sentence(run: RunFolder) -> None:
     for file in (run.best, run.last):
         file.write_bytes(b"\x80\x04\x95 no tensors here")
     app = opened()
-    app.button(key="train-make").click().run()
-    assert not app.exception
     assert "is not a checkpoint that lflow can read" in said(app).replace("\\", "")
 
 

@@ -76,6 +76,7 @@ def run(arguments: Arguments) -> int:
     what = "samples of" if task == "synthesize" else f"data points, {task} by"
     gone = f"; {lost:,} are not finite" if lost else ""
     line = f"{out}: {len(made):,} {what} {file} at step {saved.step:,}{gone}"
+    line += f"\n{beside}" if (beside := checkpoint.which(arguments.run)) else ""
     show(arguments, report, "\n".join([line, *([table(outcome.scores)] if outcome.scores else [])]))
     return 0
 

@@ -71,6 +71,7 @@ def run(arguments: Arguments) -> int:
 
 def report(arguments: Arguments, path: Path) -> int:
     """Say how a run ended; the exit code."""
+    from lflow.training import checkpoint
     from lflow.training.folder import RunFolder
     from lflow.training.parallel import leads
 
@@ -81,10 +82,12 @@ def report(arguments: Arguments, path: Path) -> int:
     found: dict[str, Any] = {"run": str(path), "state": status.state, "step": status.step}
     found |= {"num_steps": status.num_steps, **status.facts}
     lines = [line for line in folder.metrics() if line["split"] == "validation"]
+    found["best_step"] = checkpoint.step_of(folder.best)
     found["validation"] = lines[-1] if lines else None
     further = {"stopped": "", "done": " --num-steps N"}.get(status.state)
     end = "" if further is None else f"; to go on: lflow resume {path}{further}"
-    show(arguments, found, f"{path}: {status.state} at step {status.step:,}{end}")
+    told = f"{path}: {status.state} at step {status.step:,}{end}"
+    show(arguments, found, "\n".join(filter(None, (told, checkpoint.which(path)))))
     return 0
 
 

@@ -81,7 +81,8 @@ def learned(panels: Sequence[Panel]) -> str:
     else:
         now = f"{number(last)} at step {of_validation.steps[-1]:,}"
         now += f"; its least was {number(best)}, at step {step:,}"
-    return f"On data that it has not seen, {judged.title} is {now}. The checkpoint of the least is kept."
+    kept = "The checkpoints of the least and of the last step are kept."
+    return f"On data that it has not seen, {judged.title} is {now}. {kept}"
 
 
 def no_picture(seen: Snapshot) -> str:
