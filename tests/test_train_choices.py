@@ -45,3 +45,9 @@ def test_what_does_not_go_together_is_told_before_it_starts() -> None:
     app = opened(model="vae", vae_digits_data="rings", vae_digits_model_likelihood="gaussian")
     assert not app.error
     assert not app.button(key="train-start").disabled
+
+
+def test_a_model_remarks_on_what_is_chosen() -> None:
+    (warning,) = opened(model="lae", lae_digits_model_features="20").warning
+    assert "20 features for batches of 100" in warning.value
+    assert not opened(model="lae").warning

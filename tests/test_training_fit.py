@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lflow import data
+from lflow import cli, data
 from lflow.data import hub
 from lflow.training.config import DataChoice, make_config
 from lflow.training.fit import _expected, refuse_misfit
@@ -53,6 +53,15 @@ def test_a_model_that_is_not_for_the_data(config: dict[str, Any], sentence: str,
             train(made, tmp_path / "run", "cpu")
     assert torch.equal(before, torch.get_rng_state())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_remarks_on_what_is_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "lae", "--preset", "digits", "--max-steps", "1", "--num-samples", "1"]
+    assert cli.main([*words, "--features", "20", "--run-dir", str(tmp_path / "few")]) == 0
+    assert "20 features for batches of 100" in capsys.readouterr().err
+    assert cli.main([*words, "--features", "100", "--run-dir", str(tmp_path / "enough")]) == 0
+    assert "features" not in capsys.readouterr().err
+    assert make_config({"model": "vae", "preset": "digits"}).remark == ""
 
 
 @pytest.mark.parametrize(

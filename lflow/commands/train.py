@@ -51,6 +51,7 @@ def run(arguments: Arguments) -> int:
     from lflow import models, train
     from lflow.training.config import DataChoice, Training, make_config
     from lflow.training.folder import new_name, runs_folder
+    from lflow.training.parallel import leads
 
     owner = models.get_class(arguments.model)
     config = make_config(
@@ -65,6 +66,8 @@ def run(arguments: Arguments) -> int:
     )
     stem = "-".join(filter(None, (arguments.model, config.preset)))
     folder = arguments.run_dir or new_name(runs_folder(), stem)
+    if leads() and (remark := config.remark):
+        print(f"lflow: {remark}", file=sys.stderr)
     train(config, folder, arguments.device, progress())
     return report(arguments, folder)
 

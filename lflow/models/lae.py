@@ -92,6 +92,12 @@ class LAE(AmortisedSettings):
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> LAELearner:
         return LAELearner(self, shape, levels)
 
+    def remark(self, batch_size: int) -> str:
+        if self.features >= batch_size:
+            return ""
+        few = f"{self.features:,} features for batches of {batch_size:,}"
+        return f"{few}: that z has the posterior's law needs at least as many features as a batch has data"
+
     def make_features(self, shape: tuple[int, ...]) -> nn.Module:
         """g: (n, *shape) -> (n, features)."""
         hidden = [self.width] * (self.depth - 1) if self.encoder == "mlp" else self.width
