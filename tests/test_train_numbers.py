@@ -104,6 +104,6 @@ def test_the_axis_spans_what_was_run_and_names_lie_apart(last: int) -> None:
     assert axis["axis"]["values"] == [0, last // 2, last]
     low, high = drawn["layer"][1]["encoding"]["y"]["scale"]["domain"]
     (names,) = [layer["data"]["values"] for layer in drawn["layer"] if layer["mark"].get("type") == "text"]
-    assert {name["x"] for name in names} == {last * 1.02}
+    assert {name["x"] for name in names} == {last}
     first, second = sorted(name["y"] for name in names)
     assert (second - first) / (high - low) * 68 > 15.9

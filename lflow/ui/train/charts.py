@@ -21,6 +21,7 @@ from lflow.ui.train.numbers import Panel, Series, domain
 HEIGHT = 150
 _ROOM = 0.34  # of the width, for the names at the lines' ends
 _APART = 16  # px between two names
+_BESIDE = 9  # px from a line's end to its name: the ring of the best lies between
 _AROUND = 82  # px of the height that axis and title take
 _LEFT = 38  # px for the numbers of the vertical axis: the charts of a column begin at one place
 _DASHES = ([1, 0], [5, 3], [2, 2], [8, 3, 2, 3])
@@ -151,13 +152,20 @@ def _names(panel: Panel, last: int, span: tuple[float, float], apart: float) -> 
     over = max([0.0, *(place - 1 for place in places[-1:])])
     values = [
         {
-            "x": last * 1.02,
+            "x": last,
             "y": low + (place - over) * (high - low),
             "text": f"{series.name} {number(series.values[-1])}",
         }
         for series, place in zip(ends, places, strict=True)
     ]
-    mark = {"type": "text", "align": "left", "baseline": "middle", "fontSize": 12, "color": INK}
+    mark = {
+        "type": "text",
+        "align": "left",
+        "dx": _BESIDE,
+        "baseline": "middle",
+        "fontSize": 12,
+        "color": INK,
+    }
     return {
         "data": {"values": values},
         "mark": mark,

@@ -82,7 +82,7 @@ def learned(panels: Sequence[Panel]) -> str:
         now = f"{number(last)} at step {of_validation.steps[-1]:,}"
         now += f"; its least was {number(best)}, at step {step:,}"
     kept = "The checkpoints of the least and of the last step are kept."
-    return f"On data that it has not seen, {judged.title} is {now}. {kept}"
+    return f"On data that it has not seen, the {judged.title} is {now}. {kept}"
 
 
 def no_picture(seen: Snapshot) -> str:
