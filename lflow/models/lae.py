@@ -75,7 +75,7 @@ class LAE(AmortisedSettings):
         help="coded: one step more before those that are learned from, as its authors coded it",
     )
     temperature: float = param(
-        1.0, 0.0, 10.0, help="of the chain; at 0 it descends, which makes a plain autoencoder"
+        1.0, 0.0, 10.0, help="of the chain; at 0 it descends, to the most probable z (MAP)"
     )
     inference_steps: int = param(
         0,

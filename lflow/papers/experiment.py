@@ -220,15 +220,28 @@ def is_lower(
     seeds at 99 %), so that with no difference at all either order is told in a share 1 - level of cases.
     False if a run was lost (None, or not finite), and for fewer than two seeds in common.
     """
+    if paired_p(values, others) >= 1 - level:
+        return False
+    shared = values.keys() & others.keys()
+    return sum(or_infinite(values[seed]) - or_infinite(others[seed]) for seed in shared) < 0
+
+
+def paired_p(values: Mapping[int, float | None], others: Mapping[int, float | None]) -> float:
+    """The two-sided p-value of the paired test that `is_lower` makes; both by seed.
+
+    1 if a run was lost, if all differences are zero, and for fewer than two seeds in common.
+    """
     from scipy.stats import t as student
 
     shared = sorted(values.keys() & others.keys())
     if len(shared) < 2:
-        return False
+        return 1.0
     gap = paired([values[seed] for seed in shared], [others[seed] for seed in shared])
-    if gap["mean"] is None:
-        return False
-    return bool(gap["mean"] < -student.ppf((1 + level) / 2, len(shared) - 1) * gap["error"])
+    if not gap["mean"]:
+        return 1.0
+    if not gap["error"]:
+        return 0.0
+    return float(2 * student.sf(abs(gap["mean"]) / gap["error"], len(shared) - 1))
 
 
 def short(estimate: Mapping[str, Any], digits: int = 4) -> str:

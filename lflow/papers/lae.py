@@ -2,15 +2,15 @@
 
 Law: where the posterior is Gaussian, how far the marginals of amortised Langevin dynamics lie from it, by the
 number d of weights for each of n data and by the condition of GGᵀ. Toy: a random decoder, whose posterior a
-grid knows. Digits, black and white, by one protocol with several seeds, paired; MNIST, where it is at hand,
-as a subset with one seed. It says where the paper's order does not hold.
+grid knows. Digits, black and white, beside VAE, IWAE, HVAE and Langevin-VAE by one protocol with several
+seeds, paired; MNIST, where it is at hand, as a subset with one seed. It says where the order that the paper
+claims does not hold.
 """
 
 from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,44 +18,19 @@ from torch import Tensor
 
 from lflow.draws import Draws
 from lflow.models.amortised import WeightChain, condition_number, images, move_weights
-from lflow.models.base import Learner
 from lflow.models.lae import LAELearner
 from lflow.models.latent import LatentLearner
 from lflow.papers import lae_laws, lae_toy, one_protocol
 from lflow.papers.experiment import Config, Findings, Job
-from lflow.papers.lae_findings import LOST, RATIOS, conclude
-from lflow.papers.learn import learn
+from lflow.papers.lae_findings import METHODS, ON_MNIST, RATIOS, conclude
 
 __all__ = ["TITLE", "conclude", "draw", "jobs", "work"]
 
 TITLE = "LAE, Langevin dynamics of an encoder's last layer (Taniguchi et al. 2022)"
 DATA = 6  # n of the Gaussian posteriors
 STEP = 0.2  # of 1/L, L the largest curvature of V
+BESIDE = 5  # K of the chains that it stands beside
 _DRAWS = 113  # a use of random numbers, beside those of lflow.draws
-
-MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "vae": ("vae", {}),
-    "autoencoder": ("lae", {"metropolis": False, "temperature": 0.0}),
-    "lae": ("lae", {"metropolis": False}),
-    "lae_mh": ("lae", {"metropolis": True}),
-    "clae": ("clae", {"noise": "published"}),
-    "clae_still": ("clae", {"noise": "off"}),
-}
-"""Each method's model, and what sets it apart."""
-# CLAE descends plainly, at rates that it bears; its decoder has a layer norm, without which weights are lost.
-OWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "vae": {"digits": {}, "mnist": {}},
-    "lae": {
-        "digits": {"encoder_norm": True, "step_size": 6e-6},
-        "mnist": {"encoder_norm": True, "step_size": 6e-7},
-    },
-    "clae": {
-        "digits": {"encoder_norm": True, "layer_norm": True, "learning_rate": 1e-3},
-        "mnist": {"encoder_norm": True, "layer_norm": True, "learning_rate": 1e-4},
-    },
-}
-"""What a model has beside the protocol's settings, for each data set."""
-_COST = {"vae": 4.0, "clae": 5.0, "clae_still": 5.0}  # milliseconds a step; 10 for the others
 
 
 def jobs(quick: bool, seeds: int) -> list[Job]:
@@ -67,11 +42,9 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
     size = {"steps": 1200, "fit": 200} if quick else {"steps": 3000, "fit": 400}
     found += [Job({"part": "toy", "seed": seed, **size}, size["steps"] * 1.5) for seed in range(few)]
     for seed in range(few):
-        shared = {"part": "compare", "data": "digits", "quick": quick, "seed": seed}
-        found += [_compared({**shared, "steps": 80 if quick else 2000}, method) for method in MODELS]
+        found += one_protocol.compared("digits", quick, seed, METHODS, (BESIDE,))
     if not quick and one_protocol.is_at_hand("mnist"):
-        shared = {"part": "compare", "data": "mnist", "quick": quick, "seed": 0}
-        found += [_compared({**shared, "steps": 1500}, method) for method in MODELS]
+        found += one_protocol.compared("mnist", quick, 0, ON_MNIST, (BESIDE,))
     return found
 
 
@@ -81,16 +54,11 @@ def _law(dim: int, ratio: float, test: bool, quick: bool, seed: int) -> Job:
     return Job(config, size["steps"] * (0.6 + 0.01 * dim * ratio * DATA) * (1 + 0.4 * test))
 
 
-def _compared(config: Config, method: str) -> Job:
-    larger = 3 if config["data"] == "mnist" else 1
-    measuring = 2000.0 if config["quick"] else 8000.0
-    return Job({**config, "method": method}, larger * (measuring + _COST.get(method, 10.0) * config["steps"]))
-
-
 def work(config: Config) -> Findings:
     """One run."""
-    parts = {"law": _of_a_law, "toy": lae_toy.work, "compare": _of_a_model}
-    return parts[config["part"]](config)
+    if config["part"] == "compare":
+        return one_protocol.work(config, _chain)
+    return (_of_a_law if config["part"] == "law" else lae_toy.work)(config)
 
 
 # --- the law ----------------------------------------------------------------------------------------------
@@ -138,48 +106,35 @@ def _of_a_law(config: Config) -> Findings:
     return found
 
 
-def _largest(matrix: Tensor) -> Tensor:
-    return torch.linalg.eigvalsh(matrix).max()
-
-
 def _normal(count: int, law: lae_laws.Law, draws: Draws) -> Tensor:
     normal = draws.normal((count, len(law.mean))).double()
     return normal @ torch.linalg.cholesky(law.covariance).T
 
 
-# --- the models -------------------------------------------------------------------------------------------
+# --- the chain --------------------------------------------------------------------------------------------
 
 
-def _of_a_model(config: Config) -> Findings:
-    """What the protocol measures; of a Langevin autoencoder also how its chain fares as it learns."""
-    name, own = MODELS[config["method"]]
-    chosen = {**OWN[name][config["data"]], **own}
-    run = one_protocol.settings(name, chosen, config["data"], config["steps"], config["seed"])
-    effort = one_protocol.QUICK if config["quick"] else one_protocol.FULL
-    x = one_protocol.held_out(config["data"], effort.points)
-    trace: list[Findings] = []
+def _chain(learner: LatentLearner, x: Tensor) -> Findings:
+    """Of a copy, a batch of data that it has not seen: accepted proposals, GGᵀ, and how far its slowest
+    direction gets; nothing of what is no Langevin autoencoder.
 
-    def look(step: int, learner: Learner) -> None:
-        if isinstance(learner, LAELearner):
-            trace.append({"step": step} | _chain(learner, x, step))
-
-    try:
-        learner = learn(run, config["steps"] // 8, look)
-    except ArithmeticError:  # weights are lost, which is a finding
-        return LOST
-    assert isinstance(learner, LatentLearner)
-    return one_protocol.measure(learner, x, config["seed"], effort) | {"trace": trace}
-
-
-def _chain(learner: LAELearner, x: Tensor, step: int) -> Findings:
-    """Of a copy, on held-out data that take the place of a batch: accepted proposals, GGᵀ and Φ."""
-    batch = x[torch.arange(one_protocol.BATCH) % len(x)]
-    copied = copy.deepcopy(learner)
-    found = copied.training_step(batch, Draws(0, step, use=_DRAWS)).metrics
+    moved: 1 - (1 - hλ)^T, the share of the way to its place that a direction with the least eigenvalue λ of
+    GGᵀ goes in the T steps for a batch, where U has a curvature of one, as the prior alone gives it.
+    """
+    if not isinstance(learner, LAELearner):
+        return {}
+    batch = x[: one_protocol.BATCH]
+    found = copy.deepcopy(learner).training_step(batch, Draws(0, 0, use=_DRAWS)).metrics
     with torch.no_grad():
-        condition = condition_number(learner.features(x[: one_protocol.BATCH]))
-    accepted = float(found["acceptance"]) if "acceptance" in found else None
-    return {"acceptance": accepted, "condition": float(condition), "norm": float(found["weight_norm"])}
+        features = learner.features(batch)
+        least = torch.linalg.eigvalsh(features.double() @ features.double().T)[0].clamp_min(0.0)
+    chain = learner.settings.chain()
+    return {
+        "acceptance": float(found["acceptance"]) if "acceptance" in found else None,
+        "condition": float(condition_number(features)),
+        "ratio": features.shape[1] / len(features),
+        "moved": float(1 - (1 - chain.step_size * least) ** chain.num_steps),
+    }
 
 
 def draw(findings: Findings) -> Any:

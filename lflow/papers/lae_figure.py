@@ -12,12 +12,13 @@ from typing import Any
 
 from lflow.papers import figure
 from lflow.papers.experiment import Findings
-from lflow.papers.lae_findings import NAMES, RATIOS, TOY
+from lflow.papers.lae_findings import RATIOS, REFERENCES, TOY, traces
 from lflow.papers.lae_toy import REACH, SHOWN_METHODS
+from lflow.papers.protocol_findings import NAMES
 
 SHADES = {
-    "vae": figure.QUIET,
-    "autoencoder": figure.INK,
+    **dict.fromkeys(REFERENCES, figure.QUIET),
+    "map": figure.INK,
     "lae": figure.COLOURS["overdamped"],
     "lae_mh": figure.COLOURS["accept"],
     "clae": figure.COLOURS["anisotropic"],
@@ -46,7 +47,7 @@ def draw(findings: Findings) -> Any:
     _toy_conditions(above[2], findings["toy"])
     below = rows[1].subgridspec(1, 2, width_ratios=(1.45, 1))
     _posteriors(below[0].subgridspec(3, 4).subplots(sharex=True, sharey=True), findings["toy"])
-    right = below[1].subgridspec(3, 1, height_ratios=(1, 1, 0.9)).subplots()
+    right = below[1].subgridspec(3, 1, height_ratios=(1.15, 1.15, 0.8)).subplots()
     table = findings["compare"][0]
     _models(right[0], table, "log_likelihood", "e  log p(x) of digits, nats")
     _models(right[1], table, "squared_error", "f  Squared error of a pixel")
@@ -166,12 +167,12 @@ def _trace(axes: Any, table: Findings) -> None:
 
     axes.set_title("g  As LAE learns")
     row = next(row for row in table["rows"] if row["method"] == "lae_mh")
-    traces = [trace for trace in row["trace"] if trace]
-    if not traces:
+    seen = [point for trace in traces(row) for point in trace]
+    if not seen:
         axes.set_axis_off()
         return
-    steps = [point["step"] for point in traces[0]]
-    by_step = list(zip(*traces, strict=True))
+    steps = sorted({point["step"] for point in seen})
+    by_step = [[point for point in seen if point["step"] == step] for step in steps]
     accepted = [statistics.fmean(point["acceptance"] for point in points) for points in by_step]
     axes.plot(steps, accepted, marker="o", color=SHADES["lae_mh"])
     axes.set(ylim=(0, 1.08), xlabel="steps of training", ylabel="accepted")
@@ -180,7 +181,7 @@ def _trace(axes: Any, table: Findings) -> None:
     other.plot(steps, conditions, marker="s", color=figure.INK, linewidth=0.8, linestyle=":")
     ends = math.floor(math.log10(min(conditions))), math.ceil(math.log10(max(conditions)) + 0.01)
     ticks = [10.0**power for power in range(ends[0], ends[1] + 1)]
-    other.set(ylabel="condition of GGᵀ (log, dotted)", yscale="log", ylim=(ticks[0], ticks[-1]))
+    other.set(ylabel="condition of GGᵀ\n(log, dotted)", yscale="log", ylim=(ticks[0], ticks[-1]))
     other.set_yticks(ticks)
     other.yaxis.set_minor_locator(NullLocator())
     other.spines["right"].set_visible(True)

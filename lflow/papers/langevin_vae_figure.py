@@ -111,7 +111,7 @@ def _tuned(axes: Any, rows: Sequence[Findings]) -> None:
 def _likelihoods(axes: Any, table: Findings) -> None:
     axes.set_title("e  Digits: log p(x)")
     methods = list(dict.fromkeys(row["method"] for row in table["rows"]))
-    for row in table["rows"]:
+    for row in [row for row in table["rows"] if row["log_likelihood"]["mean"] is not None]:
         counts = table["counts"]
         shift = 0.0 if row["num_steps"] == 0 else counts.index(row["num_steps"]) - (len(counts) - 1) / 2
         level = row["log_likelihood"]
@@ -130,13 +130,16 @@ def _likelihoods(axes: Any, table: Findings) -> None:
 
 def _costs(axes: Any, table: Findings) -> None:
     axes.set_title("f  Digits: a step of training")
-    for row in table["rows"]:
+    kept = [row for row in table["rows"] if row["seconds"]["mean"] is not None]
+    for row in kept:
         gradients, seconds = row["gradients"]["mean"], row["seconds"]["mean"]
         axes.plot(gradients, 1000 * seconds, marker="o", color=SHADES[_kind(row["method"])])
     ends = []
-    for method in ("vae", "iwae", "hvae", "deterministic", "noisy", "reverse_kernel"):
-        row = [row for row in table["rows"] if row["method"] == method][-1]
-        ends.append((row["gradients"]["mean"], 1000 * row["seconds"]["mean"], NAMES[method], SHADES[method]))
+    last = {row["method"]: row for row in kept}
+    for method, row in last.items():
+        if method in SHADES:
+            place = (row["gradients"]["mean"], 1000 * row["seconds"]["mean"])
+            ends.append((*place, NAMES[method], SHADES[method]))
     axes.set(
         xlabel="gradients of log p(x, z) a data point",
         ylabel="processor's ms for a batch of 100",

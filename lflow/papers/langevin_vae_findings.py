@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lflow.papers import langevin_vae_sentences as say
-from lflow.papers.experiment import Findings, Record, level, select
+from lflow.papers.experiment import Findings, Record, select
+from lflow.papers.protocol_findings import say_absent, tables
 
 METHODS = ("vae", "iwae", "hvae", "hvae_fixed", "hvae_free", "deterministic", "noisy", "reverse_kernel")
 TUNED = METHODS[2:]
+ON_MNIST = ("vae", "iwae", "hvae", "hvae_free", "deterministic")
 BOUNDS: Mapping[str, tuple[str, float]] = {
     "vae": ("vae", 0.0),
     "hvae": ("hvae", 0.0),
@@ -24,16 +26,6 @@ BOUNDS: Mapping[str, tuple[str, float]] = {
     "reverse_kernel_0.5": ("reverse_kernel", 0.5),
 }
 """Bounds with steps that are set: a method, and its friction."""
-MEASURES = (
-    "log_likelihood",
-    "stated_error",
-    "effective",
-    "bound",
-    "squared_error",
-    "log_conditional",
-    "gradients",
-    "seconds",
-)
 
 
 def conclude(records: Sequence[Record]) -> Findings:
@@ -42,9 +34,7 @@ def conclude(records: Sequence[Record]) -> Findings:
         "correct": select(records, part="correct")[0].found,
         "bounds": _gaps(records, "bound"),
         "tuned": _gaps(records, "tuned"),
-        "compare": [
-            table for source in ("digits", "mnist") for table in [_compared(records, source)] if table["rows"]
-        ],
+        "compare": tables(records),
     }
     sentences = [
         *say.of_correctness(found["correct"]),
@@ -52,10 +42,7 @@ def conclude(records: Sequence[Record]) -> Findings:
         *say.of_tuned(found["tuned"]),
     ]
     sentences += [said for table in found["compare"] for said in say.of_comparison(table)]
-    if len(found["compare"]) == 1:
-        sentences.append(
-            "MNIST is left out: it is part of a full run where its files or the hub are at hand."
-        )
+    sentences += say_absent(found["compare"])
     return {**found, "sentences": sentences}
 
 
@@ -72,19 +59,3 @@ def _gaps(records: Sequence[Record], part: str) -> list[Findings]:
             row[name] = [each.found[name] for each in of]
         rows.append(row)
     return rows
-
-
-def _compared(records: Sequence[Record], source: str) -> Findings:
-    """A row for each method and K: levels over seeds, each seed's numbers, and the check by annealing."""
-    runs = select(records, part="compare", data=source)
-    places = dict.fromkeys((each.config["method"], each.config["num_steps"]) for each in runs)
-    rows = []
-    for method, num_steps in places:
-        of = select(runs, method=method, num_steps=num_steps)
-        row: Findings = {"method": method, "num_steps": num_steps}
-        row["by_seed"] = {name: {r.config["seed"]: r.found[name] for r in of} for name in MEASURES}
-        row |= {name: level(each.found[name] for each in of) for name in MEASURES}
-        row["checked"] = [each.found["checked"] for each in of]
-        rows.append(row)
-    counts = sorted({row["num_steps"] for row in rows} - {0})
-    return {"data": source, "counts": counts, "rows": rows}

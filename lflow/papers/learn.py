@@ -16,6 +16,10 @@ from lflow.training.learning import Learning
 from lflow.training.parallel import World
 
 
+class WeightsLost(ArithmeticError):
+    """A weight is no longer finite."""
+
+
 def learn(
     config: Mapping[str, Any] | Config,
     every: int = 0,
@@ -24,7 +28,7 @@ def learn(
     """The model that `lflow.train` would end with, on the CPU in float32, in evaluation mode.
 
     look: called as look(step, learner) each `every` steps, if any, with what the model would be if it ended
-    there. ArithmeticError if a weight is no longer finite.
+    there. WeightsLost if a weight is no longer finite at the end.
     """
     made = make_config(config)
     with torch.random.fork_rng(devices=[]):
@@ -36,7 +40,7 @@ def learn(
                 with learning.weights.shown() as shown:
                     look(step + 1, shown)
     if part := learning.weights.not_finite():
-        raise ArithmeticError(f"the weights of {part!r} are not finite after {made.training.num_steps} steps")
+        raise WeightsLost(f"the weights of {part!r} are not finite after {made.training.num_steps} steps")
     with learning.weights.shown() as shown:
         pass
     return shown.eval()
