@@ -11,7 +11,7 @@ import torch
 from lflow import cli, data
 from lflow.data import hub
 from lflow.training.config import DataChoice, make_config
-from lflow.training.fit import _expected, refuse_misfit
+from lflow.training.fit import expected, refuse_misfit
 from lflow.training.loop import train
 from tests import toy_model  # noqa: F401  (the model "toy")
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
@@ -27,7 +27,7 @@ LAE = {"model": "lae", "preset": "digits", "max_steps": 5}
 def test_what_is_expected_of_data_is_what_they_are(source: str, options: dict[str, Any]) -> None:
     choice = DataChoice(source, **options, limit=30)
     found = data.open(source, **choice.options())
-    assert _expected(choice) == (found.shape, found.levels)
+    assert expected(choice) == (found.shape, found.levels)
 
 
 @pytest.mark.parametrize(

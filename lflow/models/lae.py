@@ -65,7 +65,7 @@ class LAE(AmortisedSettings):
     )
     step_size: float = param(6e-6, 1e-12, 1.0, log=True, help="h of the chain, on the sum V over a batch")
     num_steps: int = param(
-        2, 1, 1000, log=True, shown=(1, 50), unit="steps", label="Chain steps T", help="for each batch"
+        2, 1, 1000, log=True, shown=(1, 50), unit="steps", label="Chain steps T", help="T, for each batch"
     )
     metropolis: bool = param(False, help="the Metropolis-Hastings test after each step")
     warm_step: str = param(

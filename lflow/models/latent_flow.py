@@ -58,7 +58,14 @@ class LatentFlow(LatentSettings):
         0.005, 1e-8, 10.0, log=True, help="h of the chain that infers z: s²/2 of the papers, whose s is 0.1"
     )
     num_steps: int = param(
-        20, 1, 100_000, log=True, shown=(1, 1000), unit="steps", label="Chain steps K", help="of that chain"
+        20,
+        1,
+        100_000,
+        log=True,
+        shown=(1, 1000),
+        unit="steps",
+        label="Chain steps K",
+        help="K, of that chain",
     )
     noise: str = param(
         "on",

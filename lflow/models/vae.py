@@ -40,7 +40,7 @@ class VAE(VariationalSettings):
         log=True,
         shown=(1, 100),
         label="Draws k",
-        help="from q, for a data point; of iwae",
+        help="k, draws from q for a data point; of iwae",
         when=("objective", "iwae"),
     )
 

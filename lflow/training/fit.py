@@ -18,11 +18,11 @@ _LEVELS = 256  # of what is scaled, or loses its colours
 
 def refuse_misfit(config: Config) -> None:
     """ValueError where a model is not for the named data set, as its `build` says; others are not known."""
-    if config.data.source in data.names() and (wrong := _wrong(config.model, *_expected(config.data))):
+    if config.data.source in data.names() and (wrong := _wrong(config.model, *expected(config.data))):
         raise ValueError(wrong)
 
 
-def _expected(choice: DataChoice) -> tuple[tuple[int, ...], int | None]:
+def expected(choice: DataChoice) -> tuple[tuple[int, ...], int | None]:
     """Shape and grey values of a named data set, prepared as chosen. ValueError where points cannot be."""
     about = data.describe(choice.source)
     shape, levels = about.shape, about.levels
