@@ -62,6 +62,8 @@ def _head(seen: Snapshot) -> None:
             _actions(seen)
     if seen.config is not None:
         st.caption(plain(f"{words.subject(seen.config)}."))
+        if seen.config.remark:
+            st.caption(plain(f"{seen.config.remark}."))
     if seen.refused:
         return
     said = plain(words.standing(seen))
