@@ -35,6 +35,10 @@ class Parameter:
     shown: tuple[float, float] | None = None
     titles: tuple[str, ...] = ()
     """What a list calls the choices, in their order, where that is not their names; a text may say either."""
+    label: str = ""
+    """What a page calls it, where its name in words does not say it."""
+    when: tuple[str, str] | None = None
+    """Another parameter of its owner and the value of that one at which alone this one has an effect."""
 
     def title(self, choice: str) -> str:
         """What a list calls a choice."""
@@ -148,6 +152,8 @@ def param(
     advanced: bool = False,
     choices: tuple[str, ...] | None = None,
     shown: tuple[float, float] | None = None,
+    label: str = "",
+    when: tuple[str, str] | None = None,
 ) -> Any:
     """Declare a field of a frozen dataclass as a parameter.
 
@@ -165,6 +171,8 @@ def param(
         "advanced": advanced,
         "choices": choices,
         "shown": shown,
+        "label": label,
+        "when": when,
     }
     return dataclasses.field(default=default, metadata={_METADATA_KEY: declared})
 

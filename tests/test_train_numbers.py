@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
-from lflow.ui.train import words
-from lflow.ui.train.numbers import TITLES, TRAINING, VALIDATION, domain, panels
+from lflow.draws import VALIDATION, Draws
+from lflow.training.learning import Learning
+from lflow.training.parallel import join
+from lflow.ui.train import charts, words
+from lflow.ui.train.numbers import TITLES, TRAINING, domain, last_step, panels
+from tests.test_models import runnable, shortened
 
 
 def line(step: int, split: str = "train", **numbers: Any) -> dict[str, Any]:
@@ -29,9 +34,9 @@ def test_panels_put_together_what_is_one_quantity() -> None:
     ]
     found = panels(lines, "sliced_w2")
     assert {panel.title: [series.name for series in panel.series] for panel in found} == {
-        TITLES["sliced_w2"]: [VALIDATION, "flow"],
-        TITLES["nll"]: [TRAINING, VALIDATION],
-        "energy (loss)": [TRAINING],
+        TITLES["sliced_w2"]: ["validation", "flow"],
+        TITLES["nll"]: [TRAINING, "validation"],
+        TITLES["loss/energy"]: [TRAINING],
         TITLES["energy"]: ["data", "chains", "data, validation"],
         "rate": [TRAINING],
     }
@@ -39,6 +44,23 @@ def test_panels_put_together_what_is_one_quantity() -> None:
     assert [series.validates for series in found[3].series] == [False, False, True]
     assert found[2].series[0].steps == [10]  # what was not finite has no point
     assert panels([]) == []
+    (own,) = panels([line(10, **{"loss/of_its_own": 1.0})])
+    assert own.title == "of its own (loss)"
+
+
+@pytest.mark.parametrize(("name", "preset"), runnable())
+def test_every_quantity_of_every_model_has_a_title(name: str, preset: str) -> None:
+    config = shortened(name, preset, 1)
+    with join(torch.device("cpu")) as world, torch.random.fork_rng():
+        learning = Learning(config, world)
+        learning.initialise()
+        step = learning.take_step(0)
+        seen = learning.weights.learner.validate(
+            learning.batches.validation(), Draws(0, 0, world.device, use=VALIDATION)
+        )
+    losses = {f"loss/{loss}": 0.0 for loss in step.losses}
+    lines = [line(1, **losses, **dict.fromkeys(step.metrics, 0.0)), line(1, "validation", **seen)]
+    assert {panel.title for panel in panels(lines)} <= set(TITLES.values())
 
 
 def test_a_long_run_is_averaged_and_keeps_its_ends() -> None:
@@ -68,4 +90,20 @@ def test_learned_is_read_off_the_validation() -> None:
     assert f"{TITLES['nll']} is 1.5 at step 30; its least was 1, at step 20" in told
     assert "1 at step 20, its least so far" in words.learned(panels(lines[:2], "nll"))
     assert words.learned(panels(lines)) == ""  # a run that does not say what it is judged by
-    assert words.learned([]) == "The first numbers come in a moment."
+    assert words.learned([]) == ""
+
+
+@pytest.mark.parametrize("last", [1023, 300_000])
+def test_the_axis_spans_what_was_run_and_names_lie_apart(last: int) -> None:
+    """A stopped run is as wide as a whole one; names are 16 px apart in the 68 that lines have."""
+    lines = [line(step, **{"loss/nll": 1.0}) for step in range(3, last + 1, last // 3)]
+    found = panels([*lines, line(last, "validation", nll=1.001)], "nll")
+    assert last_step(found) == last
+    drawn = charts.draw(found[0], last_step(found))
+    axis = drawn["layer"][0]["encoding"]["x"]
+    assert axis["axis"]["values"] == [0, last // 2, last]
+    low, high = drawn["layer"][1]["encoding"]["y"]["scale"]["domain"]
+    (names,) = [layer["data"]["values"] for layer in drawn["layer"] if layer["mark"].get("type") == "text"]
+    assert {name["x"] for name in names} == {last}
+    first, second = sorted(name["y"] for name in names)
+    assert (second - first) / (high - low) * 68 > 15.9

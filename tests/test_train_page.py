@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import lflow
+from lflow import cli
 from lflow.paths import pages_dir
 from lflow.training import checkpoint, launch
 from lflow.training.config import make_config
 from lflow.training.folder import GONE, RunFolder
 from lflow.training.pictures import picture
-from lflow.ui.train import flipbook, keys, machine, makes, words
+from lflow.ui.train import flipbook, machine, makes, words
 from lflow.ui.train import runs as train_runs
 from lflow.ui.train.machine import Machine
 from lflow.ui.train.numbers import panels
@@ -217,20 +219,6 @@ def test_starts_a_run_of_what_is_chosen(folder: Path, started: list[list[str]]) 
     assert (folder / "toy-rings-two_moons-2" / "config.json").is_file()
 
 
-@pytest.mark.parametrize("model", lflow.models.names())
-def test_every_setting_of_every_model_has_a_control(folder: Path, model: str) -> None:
-    app = opened(model=model)
-    assert not app.error
-    chosen = keys.preset(model)
-    fields = keys.fields(model, chosen.default if chosen else "")
-    kinds = (app.number_input, app.selectbox, app.toggle, app.text_input)
-    drawn = {each.key for kind in kinds for each in kind}
-    source = keys.source(model, chosen.default if chosen else "").default
-    wanted = {f"train_{field.parameter.name}" for field in fields if keys.apply_to(source, field)}
-    assert wanted <= drawn
-    assert 3 <= sum(field.in_view for field in fields) <= 4
-
-
 @pytest.mark.parametrize(("state", "asks"), [("running", True), ("queued", True), ("done", False)])
 def test_the_folder_is_asked_again_only_while_a_run_is_in_progress(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, state: str, asks: bool
@@ -331,6 +319,15 @@ def test_a_failed_run_shows_its_sentence_and_its_log_folded(run: RunFolder) -> N
     assert "lflow: the loss" in log.code[0].value
 
 
+def test_a_run_without_numbers_promises_some_only_while_it_trains(run: RunFolder) -> None:
+    run.metrics_file.unlink()
+    run.write_status("failed", 0, 40, "no data")
+    assert "first numbers" not in said(opened())
+    run.write_status("running", 0, 40)
+    with run.held():
+        assert "The first numbers come in a moment." in said(opened())
+
+
 def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
     app = opened()
     assert "1,600 samples" not in said(app)
@@ -350,12 +347,27 @@ def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
     assert weights.stat().st_size < run.best.stat().st_size
 
 
+def test_the_last_checkpoint_may_be_looked_at_too(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = checkpoint.read(run.best)
+    checkpoint.write(run.best, replace(saved, step=10))
+    app = opened()
+    (choice,) = [box for box in app.selectbox if box.label == "Checkpoint"]
+    assert choice.options == ["the best, at step 10", "the last, at step 40"]
+    choice.set_value(choice.options[1]).run()
+    app.button(key="train-make").click().run()
+    assert "of the last checkpoint, at step 40" in said(app)
+    assert checkpoint.which(run.path).endswith(f"at step 40, name {run.last}")
+    assert cli.main(["runs", str(run.path.parent)]) == 0
+    assert "the best at 10" in capsys.readouterr().out
+    checkpoint.write(run.best, saved if saved.step == 40 else replace(saved, step=40))
+    assert checkpoint.which(run.path) == ""
+    assert "Checkpoint" not in [box.label for box in opened().selectbox]
+
+
 def test_a_hostile_checkpoint_is_a_sentence(run: RunFolder) -> None:
     for file in (run.best, run.last):
         file.write_bytes(b"\x80\x04\x95 no tensors here")
     app = opened()
-    app.button(key="train-make").click().run()
-    assert not app.exception
     assert "is not a checkpoint that lflow can read" in said(app).replace("\\", "")
 
 

@@ -20,7 +20,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from lflow import data, models, nets, samplers, steps
+from lflow import models, nets, samplers, steps
 from lflow.bench.report import circumstances, load, measured, write
 from lflow.cli import show
 from lflow.device import find_device
@@ -28,7 +28,9 @@ from lflow.draws import Draws
 from lflow.energies import base
 from lflow.short_run import frozen, short_run
 from lflow.training.config import make_config
+from lflow.training.fit import expected
 from lflow.training.folder import RunFolder
+from lflow.training.learning import Learning
 from lflow.training.loop import AUTOMATIC, Run
 from lflow.training.parallel import World
 
@@ -86,16 +88,14 @@ def _device(device: torch.device) -> str:
 def measure(name: str, preset: str, device: torch.device, turn: float, large: bool = True) -> dict[str, Any]:
     """The speed of one preset. ValueError or OSError without its data, or if it is too large."""
     config = make_config({"model": name, "preset": preset})
-    described = data.describe(config.data.source)
     with torch.device("meta"):
-        levels = 2 if config.data.binary else described.levels
-        weights = sum(p.numel() for p in config.model.build(described.shape, levels).parameters())
+        weights = sum(p.numel() for p in config.model.build(*expected(config.data)).parameters())
     if weights > _LARGE and not large:
         raise ValueError(f"{weights:,} weights: --large measures it too")
     with tempfile.TemporaryDirectory() as place, torch.random.fork_rng():
         folder = RunFolder(f"{place}/run")
         folder.create(config)
-        running = Run(config, folder, World(0, 1, device), None)
+        running = Run(folder, Learning(config, World(0, 1, device)), None)
         learner, training = running.weights.learner, running.training
         batch = running.batches.at(0)
         draws = Draws(0, 0, device)

@@ -51,6 +51,7 @@ def run(arguments: Arguments) -> int:
     from lflow import models, train
     from lflow.training.config import DataChoice, Training, make_config
     from lflow.training.folder import new_name, runs_folder
+    from lflow.training.parallel import leads
 
     owner = models.get_class(arguments.model)
     config = make_config(
@@ -65,12 +66,15 @@ def run(arguments: Arguments) -> int:
     )
     stem = "-".join(filter(None, (arguments.model, config.preset)))
     folder = arguments.run_dir or new_name(runs_folder(), stem)
+    if leads() and (remark := config.remark):
+        print(f"lflow: {remark}", file=sys.stderr)
     train(config, folder, arguments.device, progress())
     return report(arguments, folder)
 
 
 def report(arguments: Arguments, path: Path) -> int:
     """Say how a run ended; the exit code."""
+    from lflow.training import checkpoint
     from lflow.training.folder import RunFolder
     from lflow.training.parallel import leads
 
@@ -81,10 +85,12 @@ def report(arguments: Arguments, path: Path) -> int:
     found: dict[str, Any] = {"run": str(path), "state": status.state, "step": status.step}
     found |= {"num_steps": status.num_steps, **status.facts}
     lines = [line for line in folder.metrics() if line["split"] == "validation"]
+    found["best_step"] = checkpoint.step_of(folder.best)
     found["validation"] = lines[-1] if lines else None
     further = {"stopped": "", "done": " --num-steps N"}.get(status.state)
     end = "" if further is None else f"; to go on: lflow resume {path}{further}"
-    show(arguments, found, f"{path}: {status.state} at step {status.step:,}{end}")
+    told = f"{path}: {status.state} at step {status.step:,}{end}"
+    show(arguments, found, "\n".join(filter(None, (told, checkpoint.which(path)))))
     return 0
 
 

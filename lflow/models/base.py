@@ -68,6 +68,13 @@ class Model(Declared):
         """
         raise NotImplementedError
 
+    def remark(self, batch_size: int) -> str:
+        """What one should know before it learns from batches of that size, in a sentence; empty for nothing.
+
+        Of what is allowed and is yet not what the model's reference is about.
+        """
+        return ""
+
 
 class Learner(nn.Module):
     """Base of what learns. Besides `training_step` and `synthesize`, a subclass offers what it can of

@@ -28,7 +28,9 @@ LARGEST_STEP = 0.5
 class ChainSettings(VariationalSettings):
     """The chain that goes on from the encoder's z."""
 
-    num_steps: int = param(5, 1, 1000, log=True, shown=(1, 50), unit="steps", help="K, of the chain")
+    num_steps: int = param(
+        5, 1, 1000, log=True, shown=(1, 50), unit="steps", label="Chain steps K", help="K, of the chain"
+    )
     step_size: float = param(
         0.2, 1e-6, LARGEST_STEP, log=True, help="ε of the chain; of a learned one the start"
     )

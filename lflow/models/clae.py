@@ -103,7 +103,15 @@ class CLAE(AmortisedSettings):
     )
     learning_rate: float = param(1e-3, 1e-8, 1.0, log=True, help="of plain descent, of the mean of L")
     energy_width: int = param(64, 1, 2048, log=True, advanced=True, help="of E's two hidden layers")
-    num_inputs: int = param(1000, 1, 1_000_000, log=True, advanced=True, help="fixed inputs u of the sampler")
+    num_inputs: int = param(
+        1000,
+        1,
+        1_000_000,
+        log=True,
+        advanced=True,
+        label="Fixed inputs",
+        help="fixed inputs u of the sampler",
+    )
 
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> CLAELearner:
         return CLAELearner(self, shape, levels)

@@ -70,10 +70,20 @@ class HVAE(ChainSettings):
         "free, a learned factor a step",
     )
     initial_temperature: float = param(
-        1.5, 1.001, 100.0, advanced=True, help="T₀ of fixed tempering, where learning starts"
+        1.5,
+        1.001,
+        100.0,
+        advanced=True,
+        help="T₀ of fixed tempering, where learning starts",
+        when=("tempering", "fixed"),
     )
     initial_factor: float = param(
-        0.9, 0.01, 0.999, advanced=True, help="α of every step in free tempering, where learning starts"
+        0.9,
+        0.01,
+        0.999,
+        advanced=True,
+        help="α of every step in free tempering, where learning starts",
+        when=("tempering", "free"),
     )
 
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> HVAELearner:

@@ -64,7 +64,9 @@ class LAE(AmortisedSettings):
         256, 1, 4096, log=True, help="d, numbers in g(x): at least the size of a batch, better twice as many"
     )
     step_size: float = param(6e-6, 1e-12, 1.0, log=True, help="h of the chain, on the sum V over a batch")
-    num_steps: int = param(2, 1, 1000, log=True, shown=(1, 50), unit="steps", help="T, for each batch")
+    num_steps: int = param(
+        2, 1, 1000, log=True, shown=(1, 50), unit="steps", label="Chain steps T", help="T, for each batch"
+    )
     metropolis: bool = param(False, help="the Metropolis-Hastings test after each step")
     warm_step: str = param(
         "off",
@@ -89,6 +91,12 @@ class LAE(AmortisedSettings):
 
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> LAELearner:
         return LAELearner(self, shape, levels)
+
+    def remark(self, batch_size: int) -> str:
+        if self.features >= batch_size:
+            return ""
+        few = f"{self.features:,} features for batches of {batch_size:,}"
+        return f"{few}: that z has the posterior's law needs at least as many features as a batch has data"
 
     def make_features(self, shape: tuple[int, ...]) -> nn.Module:
         """g: (n, *shape) -> (n, features)."""

@@ -33,14 +33,16 @@ MOST_VALIDATED = 500
 class LatentSettings(Model):
     """The latent space, the decoder and its law."""
 
-    latent_dim: int = param(16, 1, 1024, log=True, help="numbers in z")
+    latent_dim: int = param(16, 1, 1024, log=True, label="Latent dimension", help="numbers in z")
     likelihood: str = param(
         "gaussian",
         choices=tuple(DECODERS),
         help="p(x|z): gaussian, x = g(z) + σε; bernoulli, of black and white; logistic, of grey values, "
         "whose scale is learned",
     )
-    sigma: float = param(0.3, 1e-3, 100.0, log=True, help="σ of a gaussian likelihood")
+    sigma: float = param(
+        0.3, 1e-3, 100.0, log=True, help="σ of a gaussian likelihood", when=("likelihood", "gaussian")
+    )
     generator: str = param("mlp", choices=("mlp", "conv", "strided"), help="the network of g")
     width: int = param(
         64, 1, 2048, log=True, help="of an mlp's hidden layers; of conv an eighth of the first channels"

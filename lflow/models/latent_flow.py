@@ -57,7 +57,16 @@ class LatentFlow(LatentSettings):
     step_size: float = param(
         0.005, 1e-8, 10.0, log=True, help="h of the chain that infers z: s²/2 of the papers, whose s is 0.1"
     )
-    num_steps: int = param(20, 1, 100_000, log=True, shown=(1, 1000), unit="steps", help="K, of that chain")
+    num_steps: int = param(
+        20,
+        1,
+        100_000,
+        log=True,
+        shown=(1, 1000),
+        unit="steps",
+        label="Chain steps K",
+        help="K, of that chain",
+    )
     noise: str = param(
         "on",
         choices=("on", "off"),
@@ -71,9 +80,13 @@ class LatentFlow(LatentSettings):
         help="of the generator: -log p(x|z); or, as its authors coded it, the squared error, which is 2σ² "
         "times as steep, which Adam hardly notices",
     )
-    flow_depth: int = param(5, 1, 64, help="couplings of the flow")
-    flow_width: int = param(64, 1, 1024, log=True, advanced=True, help="of the flow's two hidden layers")
-    energy_width: int = param(200, 1, 2048, log=True, advanced=True, help="of the EBM's two hidden layers")
+    flow_depth: int = param(5, 1, 64, help="couplings of the flow", when=("prior", "flow"))
+    flow_width: int = param(
+        64, 1, 1024, log=True, advanced=True, help="of the flow's two hidden layers", when=("prior", "flow")
+    )
+    energy_width: int = param(
+        200, 1, 2048, log=True, advanced=True, help="of the EBM's two hidden layers", when=("prior", "ebm")
+    )
     prior_step_size: float = param(
         0.08,
         1e-8,
@@ -81,9 +94,18 @@ class LatentFlow(LatentSettings):
         log=True,
         advanced=True,
         help="h of the chains from an EBM prior: s²/2 for the authors' s = 0.4",
+        when=("prior", "ebm"),
     )
     prior_num_steps: int = param(
-        60, 1, 100_000, log=True, advanced=True, unit="steps", help="of the chains from an EBM prior"
+        60,
+        1,
+        100_000,
+        log=True,
+        advanced=True,
+        unit="steps",
+        label="Chain steps of the prior",
+        help="of the chains from an EBM prior",
+        when=("prior", "ebm"),
     )
     learning_rate: float = param(4e-4, 1e-7, 1.0, log=True, help="of Adam, for the generator")
     prior_learning_rate: float = param(4e-4, 1e-7, 1.0, log=True, help="of Adam, for the prior")

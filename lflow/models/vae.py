@@ -34,7 +34,14 @@ class VAE(VariationalSettings):
         "elbo", choices=("elbo", "iwae"), help="what is ascended: the ELBO, or the importance-weighted bound"
     )
     num_importance: int = param(
-        5, 1, 10_000, log=True, shown=(1, 100), help="k, draws from q for a data point; of iwae"
+        5,
+        1,
+        10_000,
+        log=True,
+        shown=(1, 100),
+        label="Draws k",
+        help="k, draws from q for a data point; of iwae",
+        when=("objective", "iwae"),
     )
 
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> VAELearner:

@@ -172,9 +172,17 @@ def make_decoder(kind: str, net: nn.Module, shape: Shape, levels: int | None, si
     if kind == "gaussian":
         return GaussianDecoder(net, sigma)
     if kind == "bernoulli":
+        if levels is None:
+            raise ValueError(
+                f"a bernoulli likelihood is for black and white images, and data of shape {shape} "
+                "are points: choose another likelihood"
+            )
         if levels != 2:
             raise ValueError("a bernoulli decoder is for black and white data: set binary for the data")
         return BernoulliDecoder(net)
     if levels is None:
-        raise ValueError(f"a {kind} decoder is for grey values, and data of shape {shape} have none")
+        raise ValueError(
+            f"a {kind} likelihood is for grey values, and data of shape {shape} are points: "
+            "choose another likelihood"
+        )
     return LogisticDecoder(net, levels)

@@ -150,6 +150,29 @@ def find(path: Path, which: str = "best") -> Path:
     return found[0]
 
 
+def step_of(path: Path) -> int | None:
+    """The step that a checkpoint is of, by its header alone; None where there is no file.
+
+    ValueError if the file is not a checkpoint.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            return _checked(json.loads((file.metadata() or {})[_HEADER]))[2]
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, OSError):
+        raise ValueError(f"{path} is not a checkpoint that lflow can read, or is damaged") from None
+
+
+def which(run_dir: Path) -> str:
+    """Which of a run's two checkpoints is taken and how to take the last, where it is another; else empty."""
+    best, last = (run_dir / "checkpoints" / f"{name}.safetensors" for name in ("best", "last"))
+    of_best, of_last = step_of(best), step_of(last)
+    if of_best is None or of_last is None or of_best == of_last:
+        return ""
+    return f"the best, at step {of_best:,}, is taken; for the last, at step {of_last:,}, name {last}"
+
+
 def weights_only(checkpoint: Checkpoint) -> Checkpoint:
     """What is needed to use the model, and not to train it on: a fraction of the size."""
     kept = checkpoint.group("average") or checkpoint.group("model")

@@ -78,6 +78,11 @@ class Config:
     seed: int = 0
     preset: str = ""
 
+    @property
+    def remark(self) -> str:
+        """What the model has to say of such a run, in a sentence; empty for nothing."""
+        return self.model.remark(self.training.batch_size)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values, with a version."""
         parts = {"model": self.model, "data": self.data, "training": self.training}

@@ -66,10 +66,7 @@ class RunFolder:
 
     def create(self, config: Config) -> None:
         """Make the folder of a new run. ValueError if it holds a run already, or something else."""
-        if self.exists and not self._never_began:
-            raise ValueError(f"{self.path} holds a run already: resume it, or name another folder")
-        if not self.exists and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise ValueError(f"{self.path} is there and is not a run: name a new folder")
+        self.refuse_taken()
         try:
             for folder in (self.samples, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +74,13 @@ class RunFolder:
             raise OSError(f"{self.path} cannot be made ({error.strerror}): name another folder") from None
         self.write_config(config)
         self.write_status("queued", 0, config.training.num_steps)
+
+    def refuse_taken(self) -> None:
+        """ValueError where no new run may be made: the folder holds a run already, or something else."""
+        if self.exists and not self._never_began:
+            raise ValueError(f"{self.path} holds a run already: resume it, or name another folder")
+        if not self.exists and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ValueError(f"{self.path} is there and is not a run: name a new folder")
 
     def write_config(self, config: Config) -> None:
         """Replace config.json as a whole."""

@@ -62,11 +62,14 @@ def train(
         torch.Size([100, 2])
     """
     made, folder = make_config(config), RunFolder(run_dir)
-    with join(find_device(device, AUTOMATIC)) as world:
+    with join(find_device(device, AUTOMATIC)) as world, torch.random.fork_rng():
+        if world.leads:
+            folder.refuse_taken()
+        learning = Learning(made, world)  # what is refused of model and data leaves no folder behind
         if world.leads:
             folder.create(made)
         world.wait()
-        return _run(made, folder, world, say)
+        return _run(made, folder, world, say, learning)
 
 
 def resume(
@@ -85,12 +88,14 @@ def resume(
         return _run(config, folder, world, say)
 
 
-def _run(config: Config, folder: RunFolder, world: World, say: Say | None) -> Learner:
+def _run(
+    config: Config, folder: RunFolder, world: World, say: Say | None, learning: Learning | None = None
+) -> Learner:
     run: Run | None = None
     with _held(folder, world), torch.random.fork_rng():
         before = folder.status()
         try:
-            run = Run(config, folder, world, say)
+            run = Run(folder, learning or Learning(config, world), say)
             run.go()
         except BaseException as error:
             # A run that is done stays so, whatever a caller asks of it in vain.
@@ -118,17 +123,16 @@ def _say_failed(folder: RunFolder, config: Config, error: BaseException, step: i
 class Run:
     """A run in progress."""
 
-    def __init__(self, config: Config, folder: RunFolder, world: World, say: Say | None) -> None:
-        self.config, self.folder, self.world, self.say = config, folder, world, say
-        self.training = config.training
-        self.learning = Learning(config, world)
+    def __init__(self, folder: RunFolder, learning: Learning, say: Say | None) -> None:
+        self.folder, self.learning, self.say = folder, learning, say
+        self.config, self.training, self.world = learning.config, learning.training, learning.world
         self.batches, self.weights = self.learning.batches, self.learning.weights
         self.step, self.saved, self.seconds, self.best = 0, 0, 0.0, math.inf
         self.unseen: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []
         self.lines: list[dict[str, Any]] = []
         self.stopping, self.began, self.written = False, time.monotonic(), -math.inf
         self._begin()
-        self.curves = Curves(folder.path) if self.training.tensorboard and world.leads else None
+        self.curves = Curves(folder.path) if self.training.tensorboard and self.world.leads else None
 
     def _begin(self) -> None:
         if self.folder.last.exists():

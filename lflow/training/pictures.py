@@ -44,15 +44,16 @@ def _cross(height: int, width: int) -> np.ndarray:
 
 
 def tiled(samples: Tensor, columns: int) -> Image.Image:
-    """Images (n, c, h, w) row by row, enlarged where they are small."""
+    """Images (n, c, h, w) row by row, enlarged where they are small; between them one sees through."""
     images = as_bytes(samples)
     n, height, width, _ = images.shape
     rows = math.ceil(n / columns)
-    canvas = np.empty((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3), np.uint8)
-    canvas[:] = PAPER
+    canvas = np.empty((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 4), np.uint8)
+    canvas[:] = (*PAPER, 0)
     for k, image in enumerate(images):
         top, left = _GAP + k // columns * (height + _GAP), _GAP + k % columns * (width + _GAP)
-        canvas[top : top + height, left : left + width] = image
+        canvas[top : top + height, left : left + width, :3] = image
+        canvas[top : top + height, left : left + width, 3] = 255
     enlarged = max(1, round(_SIDE / max(canvas.shape[:2])))
     size = canvas.shape[1] * enlarged, canvas.shape[0] * enlarged
     return Image.fromarray(canvas).resize(size, Image.Resampling.NEAREST)

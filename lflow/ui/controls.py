@@ -217,9 +217,9 @@ def _step(parameter: Parameter) -> int | float:
 
 
 def readable(parameter: Parameter) -> str:
-    """A parameter's name as words, with its unit."""
-    name = parameter.name.replace("_", " ").removeprefix("num ").capitalize()
-    return f"{name} ({parameter.unit})" if parameter.unit else name
+    """What a page calls a parameter: its label, or its name as words; with its unit, unless it ends in it."""
+    name = parameter.label or parameter.name.replace("_", " ").removeprefix("num ").capitalize()
+    return f"{name} ({parameter.unit})" if parameter.unit and parameter.unit not in name.lower() else name
 
 
 def class_controls(

@@ -1,8 +1,8 @@
 """A small chart for each quantity of a run: training as a thin line, validation in colour, over the steps.
 
-The axis of steps reaches to the end of the run, so that a run is seen to grow. Charts are written as
-Vega-Lite: they are drawn every second or two while a model trains on the same cores, and Altair, which checks
-each of its objects, takes hundreds of times as long. Knows nothing of runs.
+The axis of steps reaches as far as the run has come, so that one that ends early fills it. Charts are written
+as Vega-Lite: they are drawn every second or two while a model trains on the same cores, and Altair, which
+checks each of its objects, takes hundreds of times as long. Knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from lflow.ui.train.numbers import Panel, Series, domain
 HEIGHT = 150
 _ROOM = 0.34  # of the width, for the names at the lines' ends
 _APART = 16  # px between two names
-_AROUND = 60  # px of the height that axis and title take
+_BESIDE = 9  # px from a line's end to its name: the ring of the best lies between
+_AROUND = 82  # px of the height that axis and title take
 _LEFT = 38  # px for the numbers of the vertical axis: the charts of a column begin at one place
 _DASHES = ([1, 0], [5, 3], [2, 2], [8, 3, 2, 3])
 Vega = dict[str, Any]
 
 
-def show(panel: Panel, num_steps: int, key: str, height: int = HEIGHT) -> None:
-    """Draw a panel; its last values stand where the lines end."""
-    st.vega_lite_chart(spec=draw(panel, num_steps, height), key=key, alt=described(panel))
+def show(panel: Panel, last: int, key: str, height: int = HEIGHT) -> None:
+    """Draw a panel up to the step `last`; its last values stand where the lines end."""
+    st.vega_lite_chart(spec=draw(panel, last, height), key=key, alt=described(panel))
 
 
 def described(panel: Panel) -> str:
@@ -39,13 +40,13 @@ def described(panel: Panel) -> str:
     return f"{panel.title}: {', '.join(ends)}{best}"
 
 
-def draw(panel: Panel, num_steps: int, height: int = HEIGHT) -> Vega:
+def draw(panel: Panel, last: int, height: int = HEIGHT) -> Vega:
     """The chart, as Vega-Lite."""
     low, high = domain(panel)
-    x, y = _axes(num_steps, (low, high))
+    x, y = _axes(last, (low, high))
     rows = [row for series in panel.series for row in _rows(series)]
     layers = [_band(rows, panel), _lines(rows, panel), _points(rows, panel)]
-    layers.append(_names(panel, num_steps, (low, high), _APART / (height - _AROUND)))
+    layers.append(_names(panel, last, (low, high), _APART / (height - _AROUND)))
     if panel.best:
         layers.append(_best(panel.best))
     title = {"text": panel.title, "anchor": "start", "frame": "group", "fontSize": 13, "fontWeight": 600}
@@ -58,12 +59,12 @@ def draw(panel: Panel, num_steps: int, height: int = HEIGHT) -> Vega:
     }
 
 
-def _axes(num_steps: int, span: tuple[float, float]) -> tuple[Vega, Vega]:
-    ticks = {"values": [0, num_steps / 2, num_steps], "format": ",d", "grid": False}
+def _axes(last: int, span: tuple[float, float]) -> tuple[Vega, Vega]:
+    ticks = {"values": sorted({0, last // 2, last}), "format": ",d", "grid": False}
     numbers = {"tickCount": 3, "grid": False, "minExtent": _LEFT, "maxExtent": _LEFT, "format": ".4~g"}
     x = {"field": "x", "type": "quantitative", "title": None, "axis": ticks}
     y = {"field": "y", "type": "quantitative", "title": None, "axis": numbers}
-    wide = num_steps / (1 - _ROOM)
+    wide = last / (1 - _ROOM)
     x["scale"] = {"domain": [0, wide], "nice": False}
     y["scale"] = {"domain": list(span), "nice": False, "zero": False}
     return x, y
@@ -142,8 +143,8 @@ def _best(best: tuple[int, float]) -> Vega:
     }
 
 
-def _names(panel: Panel, num_steps: int, span: tuple[float, float], apart: float) -> Vega:
-    """Each curve's name and last value, right of its end, moved apart where they crowd."""
+def _names(panel: Panel, last: int, span: tuple[float, float], apart: float) -> Vega:
+    """Each curve's name and last value, right of the last step, moved apart where they crowd."""
     low, high = span
     ends = sorted(panel.series, key=lambda series: series.values[-1])
     heights = [min(max((series.values[-1] - low) / (high - low), 0.0), 1.0) for series in ends]
@@ -151,13 +152,20 @@ def _names(panel: Panel, num_steps: int, span: tuple[float, float], apart: float
     over = max([0.0, *(place - 1 for place in places[-1:])])
     values = [
         {
-            "x": series.steps[-1] + num_steps * 0.02,
+            "x": last,
             "y": low + (place - over) * (high - low),
             "text": f"{series.name} {number(series.values[-1])}",
         }
         for series, place in zip(ends, places, strict=True)
     ]
-    mark = {"type": "text", "align": "left", "baseline": "middle", "fontSize": 12, "color": INK}
+    mark = {
+        "type": "text",
+        "align": "left",
+        "dx": _BESIDE,
+        "baseline": "middle",
+        "fontSize": 12,
+        "color": INK,
+    }
     return {
         "data": {"values": values},
         "mark": mark,

@@ -79,20 +79,27 @@ def _draw(parameter: Parameter, label: str, group: str) -> Any:
 
 def _settings(fields: Sequence[Field]) -> list[tuple[Field, Any]]:
     """The widgets of the settings, those that do not matter at first sight under "More"."""
-    values = [(field, _setting(field)) for field in fields if field.in_view]
+    values: list[tuple[Field, Any]] = []
+    _add([field for field in fields if field.in_view], values)
     rest = [field for field in fields if not field.in_view]
     if PAGE.is_hidden("settings"):
-        return values + [(field, _setting(field)) for field in rest]
+        _add(rest, values)
+        return values
     with st.popover("More settings", width="stretch"):
         for part, title in _PARTS.items():
             st.markdown(f"**{title}**")
-            values += [(field, _setting(field)) for field in rest if field.part == part]
+            _add([field for field in rest if field.part == part], values)
     return values
 
 
-def _setting(field: Field) -> Any:
-    label = readable(replace(field.parameter, name=field.name))
-    return _draw(field.parameter, label, "settings")
+def _add(fields: Sequence[Field], values: list[tuple[Field, Any]]) -> None:
+    """Draw the fields that matter beside the values so far, and add theirs; the others keep the preset's."""
+    for field in fields:
+        label = readable(replace(field.parameter, name=field.name))
+        if keys.has_effect(field, values):
+            values.append((field, _draw(field.parameter, label, "settings")))
+        else:
+            values.append((field, field.parameter.default))
 
 
 def start(config: Config | None, machine: Machine, runs: Runs, active: int) -> None:

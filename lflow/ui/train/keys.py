@@ -17,6 +17,7 @@ from lflow.data.descriptions import HUB_SETS
 from lflow.models.base import Model
 from lflow.spec import Parameter, parameters
 from lflow.training.config import SEED, Config, DataChoice, Training, make_config
+from lflow.training.fit import refuse_misfit
 from lflow.ui.keys import HIDE, VERSION
 from lflow.ui.train.example import CONFIG
 
@@ -100,6 +101,12 @@ def apply_to(source: str, field: Field) -> bool:
     return field.name not in _OF_PICTURES or len(data.describe(source).shape) == 3
 
 
+def has_effect(field: Field, chosen: Sequence[tuple[Field, Any]]) -> bool:
+    """Whether a field matters beside what is chosen of its part, as its declaration says."""
+    name, value = field.parameter.when or ("", "")
+    return not any((each.part, each.name) == (field.part, name) and x != value for each, x in chosen)
+
+
 def _key(*parts: str) -> str:
     return "_".join(part for part in parts if part)
 
@@ -125,7 +132,9 @@ def make(model: str, preset: str, source: str, values: Sequence[tuple[Field, Any
             parts["data"][parameter.name] = parameter.default
     for field, value in values:
         parts[field.part][field.name] = value
-    return make_config({**parts, "preset": preset, "seed": seed})
+    config = make_config({**parts, "preset": preset, "seed": seed})
+    refuse_misfit(config)
+    return config
 
 
 def stem(config: Config) -> str:

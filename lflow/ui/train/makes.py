@@ -18,7 +18,7 @@ from PIL import Image
 
 from lflow.spec import Parameter
 from lflow.training import checkpoint
-from lflow.training.folder import runs_folder
+from lflow.training.folder import RunFolder, runs_folder
 from lflow.training.pictures import picture
 from lflow.ui.controls import plain
 from lflow.ui.explain import number
@@ -42,10 +42,14 @@ def section(seen: Snapshot) -> None:
     if seen.config is None or seen.is_active:
         return
     try:
-        file = checkpoint.find(seen.folder.path)
-    except ValueError:  # no checkpoint yet: nothing to show
+        files = _checkpoints(seen.folder)
+    except ValueError as error:
+        st.error(sentence(error))
+        return
+    if not files:  # no checkpoint yet: nothing to show
         return
     st.subheader("What it makes", anchor=False)
+    file = files[_which(list(files))] if len(files) > 1 else next(iter(files.values()))
     count = POINTS if of_points(seen.config) else IMAGES
     seed, asked = _what_to_make(seen, file)
     found = _made_of(file, seed, count, asked)
@@ -58,6 +62,21 @@ def section(seen: Snapshot) -> None:
     with right:
         st.markdown(f"{told}.")
         _same(seen.folder.path.name, count, seed)
+
+
+def _checkpoints(folder: RunFolder) -> dict[str, Path]:
+    """The run's checkpoints by what they are called: the best, and the last where it is of another step."""
+    found: dict[int, Path] = {}
+    for file in (folder.best, folder.last):
+        if (step := checkpoint.step_of(file)) is not None:
+            found.setdefault(step, file)
+    return {f"the {file.stem}, at step {step:,}": file for step, file in found.items()}
+
+
+def _which(names: list[str]) -> str:
+    """The one to look at."""
+    told = "The best is the one of the least validation, which commands take too unless a file is named."
+    return st.selectbox("Checkpoint", names, key=f"{PREFIX}-checkpoint", help=told, width=280)
 
 
 def _what_to_make(seen: Snapshot, file: Path) -> tuple[int, bool]:

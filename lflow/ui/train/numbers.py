@@ -25,13 +25,26 @@ TITLES = {
     "energy_gap": "energy at data less at chains",
     "latent_two_sample_accuracy": "share of latents told from the prior",
     "log_joint": "log p(x, z) at the inferred z",
+    "loss/contrast": "log p(z) at the sampler's z: loss of the energy",
+    "loss/decoder": "loss of the decoder",
+    "loss/energy": "energy at data less at the pair's samples",
+    "loss/flow": "-log p of the pair's samples by the flow",
+    "loss/noise": "noise of the updates, as a loss",
+    "loss/penalty": "penalty on large energies",
+    "loss/posterior": "-log p(x, z) at the encoder's z",
+    "loss/potential": "-log p(x, z) along the chain",
+    "loss/prior": "loss of the prior",
+    "loss/sampler": "-log p(z) at the sampler's z: loss of the sampler",
+    "mmd": "MMD of samples to data",
+    "moved": "how far the chain moves samples",
+    "nelbo": "bound on -log p in nats",
     "nll": "-log p in nats",
     "sampler_gap": "energy of inferred z less of the sampler's",
     "sliced_w2": "sliced W2 of samples to data",
     "squared_error": "squared error of reconstructions",
     "weight_norm": "root mean square of the last layer",
 }
-"""What a reader is told of the quantities that models share; others go by their names."""
+"""What a reader is told of the quantities of the models here; those of other models go by their names."""
 
 Point = tuple[int, float]
 
@@ -114,9 +127,14 @@ def _series(name: str, validates: bool, points: list[Point]) -> Series:
     )
 
 
+def last_step(panels: Sequence[Panel]) -> int:
+    """The step of the newest numbers, which all charts of a run reach to."""
+    return max((series.steps[-1] for panel in panels for series in panel.series), default=1)
+
+
 def domain(panel: Panel) -> tuple[float, float]:
     """The values that a chart of the panel spans: all but those of the first few steps."""
-    last = max((series.steps[-1] for series in panel.series), default=0)
+    last = last_step([panel])
     shown = [
         value
         for series in panel.series

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lflow.ui.controls import plain
 from lflow.ui.train import controls, makes, runs, watch
 from lflow.ui.train.machine import machine
 
@@ -31,6 +32,8 @@ def show(page: str) -> None:
         config, wrong = controls.what_to_train(seed)
         if wrong:
             st.error(wrong)
+        if config is not None and config.remark:
+            st.warning(plain(f"{config.remark}."))
         active = sum(state in ("queued", "running") for state in standing.values())
         controls.start(config, machine(), found, active)
         controls.list_of_runs(found, standing, name)

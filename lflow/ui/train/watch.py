@@ -20,7 +20,7 @@ from lflow.ui.controls import plain
 from lflow.ui.train import charts, flipbook, words
 from lflow.ui.train.controls import attempt, refusal
 from lflow.ui.train.keys import PREFIX
-from lflow.ui.train.numbers import Panel, panels
+from lflow.ui.train.numbers import Panel, last_step, panels
 from lflow.ui.train.runs import Runs, Snapshot, find, look, of_points, states
 
 PERIOD = 1.5  # seconds between two looks
@@ -62,6 +62,8 @@ def _head(seen: Snapshot) -> None:
             _actions(seen)
     if seen.config is not None:
         st.caption(plain(f"{words.subject(seen.config)}."))
+        if seen.config.remark:
+            st.caption(plain(f"{seen.config.remark}."))
     if seen.refused:
         return
     said = plain(words.standing(seen))
@@ -122,22 +124,25 @@ def _picture(seen: Snapshot, curves: Sequence[Panel]) -> None:
         shown = curves[:_IN_VIEW]
         for place, panel in enumerate(shown):
             height = charts.HEIGHT * _IN_VIEW // len(shown)
-            charts.show(panel, seen.status.num_steps, f"{PREFIX}-chart-{place}", height)
-        st.markdown(plain(words.learned(curves)))
+            charts.show(panel, last_step(curves), f"{PREFIX}-chart-{place}", height)
+        if curves:
+            st.markdown(plain(words.learned(curves)))
+        else:
+            st.caption(words.no_numbers(seen))
     if curves[_IN_VIEW:]:
-        _others(seen, curves[_IN_VIEW:])
+        _others(curves, _IN_VIEW)
 
 
-def _others(seen: Snapshot, curves: Sequence[Panel]) -> None:
-    title = f"All other numbers ({len(curves)})"
+def _others(curves: Sequence[Panel], first: int) -> None:
+    title = f"All other numbers ({len(curves) - first})"
     opened = st.expander(title, key=f"{PREFIX}-others", on_change="rerun")
     if not opened.open:
         return
     with opened:
         columns = st.columns(2, gap="large")
-        for place, panel in enumerate(curves):
+        for place, panel in enumerate(curves[first:]):
             with columns[place % 2]:
-                charts.show(panel, seen.status.num_steps, f"{PREFIX}-other-{place}")
+                charts.show(panel, last_step(curves), f"{PREFIX}-other-{place}")
 
 
 def _log(seen: Snapshot) -> None:

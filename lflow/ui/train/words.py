@@ -64,11 +64,16 @@ def _left(seen: Snapshot) -> str:
     return f", about {duration(seen.seconds / status.step * (status.num_steps - status.step))} left"
 
 
+def no_numbers(seen: Snapshot) -> str:
+    """What stands where the curves will be."""
+    return "The first numbers come in a moment." if seen.is_active else "There are no numbers."
+
+
 def learned(panels: Sequence[Panel]) -> str:
     """What the curves show: the quantity that the run is judged by, now and at its best."""
     judged = next((panel for panel in panels if panel.best), None)
     if judged is None or judged.best is None:
-        return "" if panels else "The first numbers come in a moment."
+        return ""
     of_validation = next(series for series in judged.series if series.validates)
     last, (step, best) = of_validation.values[-1], judged.best
     if step == of_validation.steps[-1]:
@@ -76,7 +81,8 @@ def learned(panels: Sequence[Panel]) -> str:
     else:
         now = f"{number(last)} at step {of_validation.steps[-1]:,}"
         now += f"; its least was {number(best)}, at step {step:,}"
-    return f"On data that it has not seen, {judged.title} is {now}. The checkpoint of the least is kept."
+    kept = "The checkpoints of the least and of the last step are kept."
+    return f"On data that it has not seen, the {judged.title} is {now}. {kept}"
 
 
 def no_picture(seen: Snapshot) -> str:
