@@ -37,12 +37,14 @@ from lflow.training.parallel import World
 CHAINS, DIM, WIDTH = 1024, 128, 128
 CAPTURED_AIM = 40e-6
 _LARGE = 5_000_000  # weights from which on a step may take minutes on a CPU
+_LONG = 4.0  # seconds of a step, from which on validations and pictures may take minutes too
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """The flags of `lflow bench train` besides those of every benchmark."""
     parser.add_argument("--model", nargs="+", metavar="NAME", help="these models only")
-    parser.add_argument("--large", action="store_true", help=f"also presets of more than {_LARGE:,} weights")
+    dear = f"also presets of more than {_LARGE:,} weights, and those whose step takes more than {_LONG:g} s"
+    parser.add_argument("--large", action="store_true", help=dear)
     parser.add_argument("--turn", type=float, metavar="SECONDS", help="time for each measurement")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
 
@@ -109,7 +111,9 @@ def measure(name: str, preset: str, device: torch.device, turn: float, large: bo
 
         world = running.world
         with counted() as gradients:
-            alone()
+            first = _once(alone, device)
+        if first > _LONG and not large:
+            raise ValueError(f"a step takes {first:.0f} s here: --large measures it too")
         # A model of latent vectors knows its own: a chain of weights is one for a whole batch.
         chain = getattr(learner, "gradient_evaluations", sum(gradients) / len(batch))
         step, model = _paired((running.take_step, alone), device, turn)
