@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import statistics
 import sys
 import tempfile
@@ -64,7 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             found["presets"].append(measure(name, preset, device, turn, arguments.large))
         except (ValueError, OSError) as error:
-            found["missing"].append({"model": name, "preset": preset, "reason": " ".join(str(error).split())})
+            reason = " ".join(str(error).split())
+            if folder := os.environ.get("LFLOW_DATA"):  # a report names no place of a machine
+                reason = reason.replace(folder, "the folder that LFLOW_DATA names")
+            found["missing"].append({"model": name, "preset": preset, "reason": reason})
     print("a Langevin step ...", file=sys.stderr, flush=True)
     found["langevin"] = langevin(device, turn)
     found["load_average_after"] = load()
