@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lflow.exact import Floor
 from lflow.loop import Result
+from lflow.spec import counted
 from lflow.ui.request import Cloud, Parts, stability_edge
 from lflow.ui.truth import Truth
 
@@ -39,7 +40,7 @@ def short_captions(result: Result, distance: list[float] | None, floor: Floor | 
     """A few words for each frame, for a panel among others."""
     lines = []
     for frame, step in enumerate(result.steps.tolist()):
-        text = f"{_counted(step, 'step')}, {_counted(int(result.gradient_evaluations[frame]), 'gradient')}."
+        text = f"{counted(step, 'step')}, {counted(int(result.gradient_evaluations[frame]), 'gradient')}."
         if distance is not None and floor is not None and math.isfinite(distance[frame]):
             text += f" Distance {number(distance[frame])}, exact samples {number(floor.mean)}."
         gone = int(result.num_escaped[frame])
@@ -55,7 +56,7 @@ def captions(result: Result, distance: list[float] | None, floor: Floor | None) 
     for frame, (step, gradients) in enumerate(
         zip(result.steps.tolist(), result.gradient_evaluations.tolist(), strict=True)
     ):
-        text = f"{particles} after {_counted(step, 'step')} ({_counted(gradients, 'gradient')} each)."
+        text = f"{particles} after {counted(step, 'step')} ({counted(gradients, 'gradient')} each)."
         if distance is not None and floor is not None and math.isfinite(distance[frame]):
             text += (
                 f" Distance to the target {number(distance[frame])}, of exact samples {number(floor.mean)}."
@@ -66,10 +67,6 @@ def captions(result: Result, distance: list[float] | None, floor: Floor | None) 
             text += f" {gone:,} {'has' if gone == 1 else 'have'} left for good."
         lines.append(text)
     return lines
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def edge_note(parts: Parts) -> tuple[str, bool]:
@@ -241,8 +238,8 @@ def summary(parts: Parts, result: Result, distance: float | None, truth: Truth) 
     """What was just seen, in a sentence or two."""
     lost, count = int((result.diverged | result.escaped).sum()), len(result.diverged)
     if lost:
-        return f"{lost:,} of {_counted(count, 'particle')} overflowed or left for good."
-    said = f"After {_counted(int(result.steps[-1]), 'step')}"
+        return f"{lost:,} of {counted(count, 'particle')} overflowed or left for good."
+    said = f"After {counted(int(result.steps[-1]), 'step')}"
     if distance is None or truth.floor is None or count < _FEW:
         return f"{said} the picture stands as it is."
     said += f" the cloud is {number(distance)} from the target in sliced W2"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lflow.spec import counted
 from lflow.ui.explain import listed, number, percent
 from lflow.ui.images.keys import TITLES, Asked
 from lflow.ui.images.runs import Known, Track
@@ -76,8 +77,8 @@ def under(asked: Asked, lanes: Sequence[Seen], known: Known) -> list[str]:
     """What was just seen, in paragraphs; the numbers stand in a table beside them."""
     noise = ", with the same noise at every step" if len(lanes) > 1 else ""
     said = [
-        f"{asked.num_images:,} images, {_counted(asked.steps)} each, {_BEGIN[asked.start]}{noise}: h = "
-        f"{asked.h:g}, T = {asked.temperature:g}."
+        f"{asked.num_images:,} images, {counted(asked.steps, 'step')} each, {_BEGIN[asked.start]}{noise}: "
+        f"h = {asked.h:g}, T = {asked.temperature:g}."
     ]
     if asked.is_large_step:
         said.append(f"The step is {number(asked.h / asked.h_as_trained)} times as large as in training.")
@@ -89,10 +90,6 @@ def under(asked: Asked, lanes: Sequence[Seen], known: Known) -> list[str]:
         return [" ".join(said)]
     more = [_beyond(asked, kept, known), _exactly(kept, known), _anila(asked, kept)]
     return [" ".join([*said, _distances(kept, known)]), *filter(None, more)]
-
-
-def _counted(steps: int) -> str:
-    return f"{steps:,} step" if steps == 1 else f"{steps:,} steps"
 
 
 def _distances(lanes: Sequence[Seen], known: Known) -> str:
@@ -128,7 +125,7 @@ def _beyond(asked: Asked, lanes: Sequence[Seen], known: Known) -> str:
     told = [f"{each.title} was at {number((each.away_as_trained or 0) / floor)}" for each in longer]
     if not told:
         return ""
-    said = f"After {_counted(asked.steps_as_trained)}, as long as in training, {listed(told)}."
+    said = f"After {counted(asked.steps_as_trained, 'step')}, as long as in training, {listed(told)}."
     left = [each for each in longer if _leaves(each, known)]
     if not left:
         return f"{said} The chains stay about as near to the digits as they were then."
