@@ -9,6 +9,8 @@ import numpy as np
 from lflow.papers.experiment import Config, Findings, key
 from lflow.papers.protocol_findings import MEASURES
 
+PIXELS = -29.0  # nats
+
 
 def jitter(config: Config) -> float:
     """A small number that depends on the run."""
@@ -17,6 +19,8 @@ def jitter(config: Config) -> float:
 
 def made_up(config: Config, levels: Mapping[str, float]) -> Findings:
     """Levels of log p(x) by method, -20 where none is given; the look kept is the second of the last rate."""
+    if config["part"] == "plain":
+        return {"pixels": PIXELS}
     method, steps = config["method"], config["steps"]
     worth = levels.get(method, -20.0) + jitter(config)
     looks: list[Findings] = [

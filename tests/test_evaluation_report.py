@@ -134,7 +134,7 @@ def test_independent_pixels_are_counted() -> None:
     white = ((asked.training.all().x > 0).double().sum(0) + 0.5) / (len(asked.training) + 1)
     law = torch.distributions.Bernoulli(white)
     expected = float(law.log_prob((x > 0).double()).flatten(1).sum(1).mean())
-    assert likelihood.independent_log_likelihood(asked, x) == pytest.approx(expected)
+    assert likelihood.independent_log_likelihood(asked.training, x) == pytest.approx(expected)
 
 
 # --- samples ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -12,14 +13,14 @@ from scipy import stats
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lflow import models
+from lflow import data, models
 from lflow.draws import Draws
 from lflow.evaluation import importance
 from lflow.models.latent import LatentLearner
 from lflow.papers import one_protocol, protocol_measures
 from lflow.papers.experiment import Config, Findings, Record, paired_p
 from lflow.papers.learn import WeightsLost, learn
-from lflow.papers.protocol_findings import LOST, MEASURES, NAMES, compare, say_check, say_choices, tables
+from lflow.papers.protocol_findings import LOST, MEASURES, NAMES, as_text, compare, of_table, tables
 from tests.protocol_runs import made_up
 from tests.statistics import one_thread  # noqa: F401  (a fixture)
 
@@ -222,8 +223,22 @@ def test_many_tests_of_nothing_tell_as_seldom_as_one() -> None:
 def test_choices_and_ends_are_told() -> None:
     runs = [run_of(method, seed=seed, steps=40) for method in ("vae", "hvae", "clae") for seed in range(3)]
     records = [Record(run, LOST if run["method"] == "clae" else made_up(run, {}), 1.0) for run in runs]
-    (table,) = tables(records)
-    said = " ".join(say_choices(table))
-    assert "VAE 0.01 at 20; HVAE (K = 2) 0.01 at 20; CLAE lost." in said
-    assert "Of 6 runs 0 keep the lowest rate that they bear, 6 the highest, and 0 the last look." in said
-    assert "by 0.25 to 0.25 nats, 0.25 on average, over 6 models" in say_check(table)
+    plain = {"part": "plain", "data": "digits", "seed": 0}
+    (table,) = tables([*records, Record(plain, made_up(plain, {}), 1.0)])
+    lines = [re.split("  +", line) for line in as_text(table).splitlines()]
+    rates = {line[0]: line[-2:] for line in lines}
+    assert rates["VAE"] == rates["HVAE"] == ["0.01", "20"]
+    assert rates["CLAE"] == ["lost", "lost"]
+    assert rates["independent pixels"] == ["independent pixels", "-29.00"]
+    said = " ".join(of_table(table))
+    assert "Of 6 runs 0 keep the lowest rate that they bear and 6 the highest; 0 keep the last look" in said
+    assert "is 0.25 to 0.25 nats, 0.25 on average" in said
+
+
+def test_what_takes_no_model_is_independent_pixels() -> None:
+    run = {"part": "plain", "data": "digits", "quick": True, "seed": 0}
+    x = data.load("digits", "train", binary=True).x.flatten(1)
+    tested = one_protocol.held_out("digits", protocol_measures.QUICK.points).flatten(1)
+    share = (((x > 0).double().sum(0) + 0.5) / (len(x) + 1)).numpy()
+    expected = stats.bernoulli(share).logpmf((tested > 0).numpy()).sum(1).mean()
+    assert one_protocol.work(run)["pixels"] == pytest.approx(expected)

@@ -12,7 +12,7 @@ from typing import Any
 
 from lflow.cli import Arguments, Parser, add_parameters, show
 from lflow.papers import PAPERS
-from lflow.spec import Parameter
+from lflow.spec import Parameter, counted
 
 _WORKERS = Parameter(
     "workers", 0, 0, 256, help="processes that share the runs; 0: one for each core, up to 8"
@@ -81,4 +81,6 @@ def _progress() -> Callable[[str], None]:
 def _text(results: dict[str, Any]) -> str:
     said = [results["title"], "", *results["findings"]["sentences"], ""]
     said += [f"figure: {file}" for file in results["figures"]]
-    return "\n".join([*said, f"{len(results['runs'])} runs, {results['seconds']:.0f} s of work"])
+    seeds = ", ".join(f"{part} {count}" for part, count in results["seeds"].items())
+    runs = f"{counted(len(results['runs']), 'run')}, {results['seconds']:.0f} s of work"
+    return "\n".join([*said, f"{runs}; seeds: {seeds}"])

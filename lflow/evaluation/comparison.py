@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from lflow.columns import aligned
 from lflow.evaluation.likelihood import of_grey_values
 from lflow.evaluation.subject import Score, Subject
 from lflow.models.base import Learner
@@ -58,11 +59,7 @@ def side_by_side(found: Found, chosen: Mapping[str, str]) -> str:
         lines.append([run, chosen[run], *(_cell(by_name.get(name)) for name in names)])
     for rival, values in _beside(found).items():
         lines.append([rival, "", *(f"{values[name]:.4g}" if name in values else "" for name in names)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return aligned(lines)
 
 
 def _cell(score: Score | None) -> str:

@@ -128,7 +128,7 @@ def _latent_score(name: str, found: LogMean, about: str, subject: Subject, x: Te
     mean, error = mean_and_error(found.log_mean.cpu())
     estimate = float(found.standard_error.square().mean()) / len(x) + found.shared_error**2
     if of_grey_values(subject.learner):
-        beside = {"independent pixels": independent_log_likelihood(subject, x.cpu())}
+        beside = {"independent pixels": independent_log_likelihood(subject.training, x.cpu())}
     else:
         beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}
     return Score(name, mean, (error**2 + estimate) ** 0.5, "nats", beside, about)
@@ -148,10 +148,10 @@ def gaussian_log_likelihood(subject: Subject, x: Tensor) -> float:
     return float(fitted.score(x.flatten(1).double().numpy()))
 
 
-def independent_log_likelihood(subject: Subject, x: Tensor) -> float:
-    """The mean of log P(x) where every pixel has the grey values of the training data, one more spread over
-    all of them."""
-    known, levels = subject.training, subject.training.levels
+def independent_log_likelihood(known: DataSet, x: Tensor) -> float:
+    """The mean of log P(x) where every pixel has the grey values of known data, one more spread over all of
+    them."""
+    levels = known.levels
     assert levels is not None
     grey = ((x + 1) / 2 * (levels - 1)).round()
     total = torch.zeros(len(x), dtype=torch.float64)

@@ -24,6 +24,7 @@ from lflow.spec import CONFIG_VERSION
 
 Config = dict[str, Any]
 Findings = dict[str, Any]
+_TELLING = 0.02  # the share of the work that says how long the rest takes
 _CALL = 5000  # chains on a line whose gradients take as long as all else that a step does
 
 
@@ -90,7 +91,7 @@ def run(
         "title": paper.TITLE,
         "command": command,
         "quick": quick,
-        "seeds": seeds,
+        "seeds": _seeds(jobs),
         "date": datetime.date.today().isoformat(),
         "versions": _versions(),
         "seconds": round(sum(record.seconds for record in records), 1),
@@ -102,6 +103,14 @@ def run(
     part.write_text(json.dumps(results, allow_nan=False, ensure_ascii=False, indent=1), encoding="utf-8")
     part.replace(folder / "results.json")
     return results
+
+
+def _seeds(jobs: Sequence[Job]) -> dict[str, int]:
+    """How many seeds each part is run with, those that only tune it among them."""
+    seeds: dict[str, set[int]] = {}
+    for job in jobs:
+        seeds.setdefault(job.config["part"], set()).add(job.config["seed"])
+    return {part: len(found) for part, found in seeds.items()}
 
 
 def _records(
@@ -181,9 +190,11 @@ class Progress:
         if now - self.last < 0.5 and self.done < self.total:
             return
         self.last = now
-        left = (now - self.began) * (self.cost - self.spent) / self.spent
-        share = f"{100 * self.spent / self.cost:3.0f} %"
-        self.say(f"{share}, {self.done} of {self.total} runs, {_short(left)} left")
+        share = self.spent / self.cost
+        left = (now - self.began) * (1 - share) / share
+        # The first jobs pay for the start of their processes, and say little of the others.
+        told = f", {_short(left)} left" if share >= _TELLING else ""
+        self.say(f"{100 * share:3.0f} %, {self.done} of {self.total} runs{told}")
 
 
 def _short(seconds: float) -> str:

@@ -56,7 +56,7 @@ def _law(dim: int, ratio: float, test: bool, quick: bool, seed: int) -> Job:
 
 def work(config: Config) -> Findings:
     """One run."""
-    if config["part"] == "compare":
+    if one_protocol.is_one(config):
         return one_protocol.work(config, _chain)
     return (_of_a_law if config["part"] == "law" else lae_toy.work)(config)
 

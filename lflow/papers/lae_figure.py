@@ -78,7 +78,8 @@ def _errors(axes: Any, rows: Sequence[Findings]) -> None:
     axes.plot([], [], "s", color=TEST[False], markerfacecolor="white", label="ULA, of two")
     axes.plot([], [], "o", color=TEST[True], label="Metropolis-Hastings, of one")
     axes.plot([], [], "s", color=TEST[True], markerfacecolor="white", label="Metropolis-Hastings, of two")
-    axes.plot([], [], color=TEST[False], linewidth=0.8, label="ULA's exact law")
+    axes.plot([], [], color=TEST[False], linewidth=0.8, label="ULA's exact law, of one")
+    axes.plot([], [], color=TEST[False], linewidth=0.8, linestyle=":", label="ULA's exact law, of two")
     axes.legend(frameon=False, fontsize=6.5, loc="upper right")
 
 
@@ -97,11 +98,19 @@ def _conditions(axes: Any, rows: Sequence[Findings]) -> None:
             label=f"d/n = {ROUND[ratio]}",
         )
     axes.legend(frameon=False, fontsize=7, loc="lower right")
+    axes.text(
+        0.02,
+        0.98,
+        "Not drawn: d/n = ½, where\nGGᵀ is singular.",
+        transform=axes.transAxes,
+        va="top",
+        fontsize=7,
+    )
 
 
 def _toy_conditions(axes: Any, toy: Findings) -> None:
     axes.set_title("c  A random decoder: distance to the grid")
-    figure.log_axis(axes.xaxis, [10.0**power for power in range(1, 9)])
+    figure.log_axis(axes.xaxis, [step * 10.0**power for power in range(9) for step in (1, 2, 5)])
     axes.set(xlabel="condition number of GGᵀ (log)", ylabel="sliced $W_2$, standard deviations")
     for name, shade in TOY_SHADES.items():
         distances = list(toy["by_seed"][name].values())

@@ -8,9 +8,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from lflow.columns import aligned
 from lflow.papers import protocol_findings as protocol
-from lflow.papers.experiment import Findings, Record, is_lower, level, number, paired, select, short, tell
+from lflow.papers.experiment import Findings, Record, is_lower, level, paired, select, short, tell
 from lflow.papers.protocol_findings import NAMES
+from lflow.spec import counted
 
 RATIOS = (0.5, 1, 2, 8)
 REFERENCES = ("vae", "iwae", "hvae_free", "deterministic")
@@ -30,6 +32,7 @@ def conclude(records: Sequence[Record]) -> Findings:
     laws, toy = _laws(records), _toy(records)
     compared = protocol.tables(records)
     sentences = [*_say_laws(laws), *_say_toy(toy)]
+    sentences += [*protocol.say_protocol(), _OWN]
     sentences += [said for table in compared for said in _say_compared(table)]
     sentences += protocol.say_absent(compared)
     sentences.append(
@@ -66,41 +69,57 @@ def _say_laws(rows: Sequence[Findings]) -> list[str]:
     plain = [row for row in rows if not row["metropolis"]]
     said = []
     for dim in (1, 2):
-        of_dim = [row for row in plain if row["dim"] == dim]
-        tested = [row for row in rows if row["dim"] == dim and row["metropolis"]]
-        errors = ", ".join(f"{row['ratio']:g}: {tell(row['error'], 3)}" for row in of_dim)
-        others = ", ".join(f"{row['ratio']:g}: {tell(row['error'], 3)}" for row in tested)
+        of_dim = [row for row in rows if row["dim"] == dim]
         said.append(
-            f"Gaussian posteriors of {dim} number{'s' if dim > 1 else ''} and 6 data, error of the marginals "
-            f"in standard deviations after {of_dim[0]['steps']:,} steps, by d/n, {errors}; with "
-            f"Metropolis-Hastings {others}; of as many exact draws {tell(of_dim[0]['floor'], 3)}. "
-            f"{_say_break(of_dim)}"
+            f"Gaussian posteriors of {counted(dim, 'number')} for each of 6 data, error of the marginals in "
+            f"standard deviations after {rows[0]['steps']:,} steps, mean ± standard error over "
+            f"{counted(len(rows[0]['points']), 'seed')}:\n\n{_law_as_text(of_dim)}\n"
         )
-    return [*said, _say_condition(plain), _say_predicted(plain), _say_acceptance(rows)]
+        said.append(_say_break([row for row in of_dim if not row["metropolis"]]))
+    return [*said, *_say_condition(plain), _say_predicted(plain)]
+
+
+def _law_as_text(rows: Sequence[Findings]) -> str:
+    head = ["d/n", "exact draws", "ULA", "ULA's exact law", "Metropolis-Hastings", "accepted"]
+    lines = []
+    for ratio in RATIOS:
+        plain, tested = (
+            next(row for row in rows if row["ratio"] == ratio and row["metropolis"] == test)
+            for test in (False, True)
+        )
+        cells = [plain["floor"], plain["error"], plain["predicted"], tested["error"]]
+        accepted = f"{100 * tested['acceptance']['mean']:.0f} %"
+        lines.append([f"{ratio:g}", *(tell(cell, 3) for cell in cells), accepted])
+    return aligned([head, *lines])
 
 
 def _say_break(rows: Sequence[Findings]) -> str:
-    """Where the error is that of exact draws."""
+    """Where ULA's error is that of exact draws."""
     near = [row["ratio"] for row in rows if row["error"]["mean"] < _TELLS * row["floor"]["mean"]]
     far = [row["ratio"] for row in rows if row["ratio"] not in near]
     told = [" and ".join(f"{ratio:g}" for ratio in ratios) or "none" for ratios in (near, far)]
-    return f"Within {_TELLS:g} times the latter: {told[0]}; beyond: {told[1]}."
+    return (
+        f"ULA's error is below {_TELLS:g} times that of as many exact draws at d/n = {told[0]}, and above at "
+        f"{told[1]}."
+    )
 
 
-def _say_condition(rows: Sequence[Findings]) -> str:
+def _say_condition(rows: Sequence[Findings]) -> list[str]:
     told = []
     for row in [row for row in rows if row["dim"] == 1 and row["ratio"] >= 1]:
         conditions = [point[0] for point in row["points"]]
         told.append(
-            f"d/n = {row['ratio']:g}: {statistics.median(conditions):.3g}, and {tell(row['kept'], 3)} of the "
-            "slowest part of the start is left"
+            f"{statistics.median(conditions):.3g} at d/n = {row['ratio']:g}, where {row['kept']['mean']:.3f} "
+            "of the slowest part of the start is left"
         )
     limits = [row["limit"]["mean"] for row in rows if row["ratio"] == 1]
     lost = [row["limit"]["mean"] for row in rows if row["ratio"] == 0.5]
-    return (
-        f"The condition number of GGᵀ (median over seeds) says what is slow: {'; '.join(told)}. Without "
-        f"end d = n would come to {max(limits):.3f} at most, d = n/2 stays at {min(lost):.3f} at least."
-    )
+    return [
+        f"The condition number of GGᵀ says what is slow (medians over seeds, z of one number): "
+        f"{'; '.join(told)}.",
+        f"After endless steps the error at d = n would be {max(limits):.3f} or less, so that there it is "
+        f"conditioning; at d = n/2 it would stay at {min(lost):.3f} or more, since no Φ reaches every z.",
+    ]
 
 
 def _say_predicted(rows: Sequence[Findings]) -> str:
@@ -110,15 +129,6 @@ def _say_predicted(rows: Sequence[Findings]) -> str:
         f"Without the test the law after so many steps is known exactly; the errors found differ from its by "
         f"{gap:.3f} at most, where exact draws have {floor:.3f}."
     )
-
-
-def _say_acceptance(rows: Sequence[Findings]) -> str:
-    told = [
-        f"{row['ratio']:g}: {100 * row['acceptance']['mean']:.0f} %"
-        for row in rows
-        if row["acceptance"] is not None and row["dim"] == 2
-    ]
-    return f"In the plane the test accepts, by d/n, {', '.join(told)} of proposals."
 
 
 # --- the toy ----------------------------------------------------------------------------------------------
@@ -135,17 +145,18 @@ def _toy(records: Sequence[Record]) -> Findings:
 
 
 def _say_toy(toy: Findings) -> list[str]:
-    levels = ", ".join(f"{TOY[name]} {tell(toy[name], 3)}" for name in TOY)
+    rows = [["method", "distance"], *([TOY[name], tell(toy[name], 3)] for name in TOY)]
+    rows.append(["exact draws", tell(toy["floor"], 3)])
     ordered = sorted(toy["pairs"])
     at_ends = f"{ordered[0][1]:.3f} at {ordered[0][0]:.3g} and {ordered[-1][1]:.3f} at {ordered[-1][0]:.3g}"
     said = [
-        f"A random decoder and three data, sliced W2 to the grid's posterior in standard deviations after "
-        f"{toy['steps']:,} steps, a third left out: {levels}; exact draws {tell(toy['floor'], 3)}. One chain "
-        f"each, so its states are no independent draws. Langevin on z takes steps as long as those that "
-        f"amortised Langevin takes for its z on average, h|g|² = {tell(toy['step'], 3)}.",
-        f"Of the runs with the least and the largest condition number of GGᵀ, amortised Langevin has "
-        f"{at_ends}. Features are those of a random network, with layer norm; with GGᵀ = c I they are turned "
-        "so that all data move alike.",
+        f"A random decoder and three data, sliced W2 to the posterior on a grid, in standard deviations, "
+        f"after {toy['steps']:,} steps, of which a third is left out:\n\n{aligned(rows)}\n",
+        "One chain each, so its states are no independent draws. Langevin on z takes steps as long as those "
+        f"that amortised Langevin takes for its z on average, h|g|² = {tell(toy['step'], 3)}. The features g "
+        "are those of a random network with layer norm; for GGᵀ = c I they are turned so that all data move "
+        "alike.",
+        f"At the least and the largest condition number of GGᵀ, amortised Langevin's distance is {at_ends}.",
     ]
     by_seed = toy["by_seed"]
     if len(by_seed["amortised"]) > 1:
@@ -163,34 +174,25 @@ def _say_pair(by_seed: Findings, first: str, second: str, names: dict[str, str])
     gap = short(paired([one[s] for s in seeds], [other[s] for s in seeds]), 3)
     lower, higher = is_lower(one, other), is_lower(other, one)
     told = "lower" if lower else "higher" if higher else "not told apart"
-    return f"{names[first]} minus {names[second]}: {gap}, {told} in a paired test at 99 %."
+    words = f"{names[first]} minus {names[second]}"
+    return f"{words[0].upper()}{words[1:]}: {gap}, {told} in a paired test at 99 %."
 
 
 # --- the models -------------------------------------------------------------------------------------------
 
 
+_OWN = (
+    "Of LAE and CLAE z is the encoder's output with the weights as they are; the MAP autoencoder ascends "
+    "log p(x, z), with the prior's penalty |z|²/2. The step h of LAE's chain is set, where the other chains "
+    "learn theirs. CLAE's decoder alone has layer norm, without which its weights are lost, and CLAE alone "
+    "descends plainly, as published, at rates of its own. Its log p(x) is no bound: log Z of its prior is "
+    "estimated from below and taken away."
+)
+
+
 def _say_compared(table: Findings) -> list[str]:
     where, rows = protocol.TITLES[table["data"]], table["rows"]
-    gradients = ", ".join(f"{NAMES[row['method']]} {number(row['gradients']['mean'], 0)}" for row in rows)
-    milliseconds = ", ".join(f"{NAMES[row['method']]} {tell(row['seconds'], 1, 1000)}" for row in rows)
-    return [
-        *protocol.say_choices(table),
-        f"{where}: CLAE's decoder alone has layer norm, without which its weights are lost, and CLAE alone "
-        "descends plainly, as published, at rates of its own; the others learn by Adam. The step h of LAE's "
-        "chain is set; the other chains learn theirs.",
-        f"{where}: log p(x) of test images by importance weights, in nats: "
-        f"{protocol.each(rows, 'log_likelihood', 2)}. CLAE's is no bound, since log Z of its prior is "
-        "estimated from below and taken away; the check by annealing takes the same log Z.",
-        protocol.say_check(table),
-        f"{where}: squared error of a pixel, in [-1, 1], of E[x | z] at a draw of the model's own z, of VAE "
-        "and IWAE from q, of LAE and CLAE the encoder's output with the weights as they are, and of the MAP "
-        "autoencoder, which ascends log p(x, z) with the prior's penalty |z|²/2, its one z: "
-        f"{protocol.each(rows, 'squared_error', 3)}.",
-        f"{where}: gradients of log p(x, z) by the chain for a datum in a step: {gradients}; milliseconds "
-        f"for a step of 100: {milliseconds}.",
-        *_say_chain(where, rows),
-        *_say_order(where, rows),
-    ]
+    return [*protocol.of_table(table), *_say_chain(where, rows), *_say_order(where, rows)]
 
 
 def traces(row: Findings) -> list[list[Findings]]:
@@ -212,31 +214,28 @@ def _say_chain(where: str, rows: Sequence[Findings]) -> list[str]:
     condition = statistics.median(each["condition"] for each in ends)
     moved = statistics.median(each["moved"] for each in ends)
     return [
-        f"{where}: at the last look at the kept rate the Metropolis-Hastings test accepts "
-        f"{100 * accepted:.0f} % of proposals on images that training left out, d is {ends[0]['ratio']:.3g} "
-        f"n, and the condition number of GGᵀ is {condition:.2g} (median over seeds). In the steps for a "
-        f"batch the slowest direction of z goes {moved:.1g} of its way, at a curvature of one."
+        f"{where}: when training ends LAE's Metropolis-Hastings test accepts {100 * accepted:.0f} % of "
+        f"proposals on images that training left out, d is {ends[0]['ratio']:.3g} n, and the condition "
+        f"number of GGᵀ is {condition:.2g}. In the steps for a batch the slowest direction of z goes "
+        f"{moved:.1g} of its way, at a curvature of one."
     ]
 
 
 def _say_order(where: str, rows: Sequence[Findings]) -> list[str]:
     """The order that the paper claims, LAE above VAE, and what the noise and the test are worth."""
     if not protocol.is_tested(rows):
-        return [f"{where}: no test of the differences."]
+        return [f"{where}: one seed, no test of the differences."]
     pairs = [(one, other) for one in ("lae", "lae_mh") for other in REFERENCES]
     pairs += [("lae", "map"), ("lae_mh", "lae"), ("clae", "clae_still"), ("clae", "vae")]
     found = protocol.compare(rows, "log_likelihood", pairs)
-    said = [
-        f"{where}, log p(x), paired, at 99 % for all {len(pairs)} tests together (Holm): "
-        f"{protocol.say_pairs(found, 3)}.",
-    ]
     error = protocol.compare(rows, "squared_error", [("lae_mh", "vae")])
-    said.append(f"{where}, squared error, one paired test at 99 %: {protocol.say_pairs(error, 3)}.")
     told = {
-        "higher": "the order that the paper claims holds, {} is above the VAE in log p(x).",
-        "lower": "the order that the paper claims does not hold, {} is below the VAE in log p(x).",
-        "not told apart": "{} and the VAE are not told apart in log p(x).",
+        "higher": "the order that the paper claims holds, {} is above the VAE in log p(x)",
+        "lower": "the order that the paper claims does not hold, {} is below the VAE in log p(x)",
+        "not told apart": "{} and the VAE are not told apart in log p(x)",
     }
-    for method in ("lae", "lae_mh"):
-        said.append(f"{where}: {told[found[method, 'vae'].verdict].format(NAMES[method])}")
-    return said
+    return [
+        protocol.pairs_as_text(f"{where}: log p(x)", found),
+        protocol.pairs_as_text(f"{where}: squared error", error),
+        *(f"{where}: {told[found[one, 'vae'].verdict].format(NAMES[one])}." for one in ("lae", "lae_mh")),
+    ]

@@ -51,25 +51,24 @@ def _bound(method: str, num_steps: int, start: str, count: int) -> Job:
     if name == "langevin_vae":
         settings |= {"friction": friction, "learn_friction": False}
     config = {"part": "bound", "method": method, "num_steps": num_steps, "start": start, "tuning": 0}
-    return Job(
-        {**config, "model": name, "settings": settings, "count": count, "seed": 0}, 40.0 * (3 + num_steps)
-    )
+    cost = 3e-4 * count * (3 + num_steps)
+    return Job({**config, "model": name, "settings": settings, "count": count, "seed": 0}, cost)
 
 
 def _tuned(method: str, num_steps: int, tuning: Config) -> Job:
     """A bound whose chain has learned its steps, friction and tempering, from the wide start."""
     name, settings = model_of(method, num_steps)
     config = {"part": "tuned", "method": method, "num_steps": num_steps, "start": "wide", "seed": 0}
-    return Job({**config, **tuning, "model": name, "settings": settings}, 2.0 * tuning["tuning"] * num_steps)
+    return Job(
+        {**config, **tuning, "model": name, "settings": settings}, tuning["tuning"] * (1.2 + 0.4 * num_steps)
+    )
 
 
 def work(config: Config) -> Findings:
     """One run."""
-    if config["part"] == "correct":
-        return gaussian.correctness(config)
-    if config["part"] in ("bound", "tuned"):
-        return gaussian.gap(config)
-    return one_protocol.work(config)
+    if one_protocol.is_one(config):
+        return one_protocol.work(config)
+    return (gaussian.correctness if config["part"] == "correct" else gaussian.gap)(config)
 
 
 def draw(findings: Findings) -> Any:

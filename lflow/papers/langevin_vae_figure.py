@@ -21,6 +21,7 @@ SHADES = {
     "noisy": figure.COLOURS["anisotropic"],
     "reverse_kernel": figure.COLOURS["accept"],
 }
+MARKS = ("o", "s", "^")  # of the numbers of steps
 DASHED = (0, (4, 1.5))
 SHORT = {
     "vae": "VAE",
@@ -73,9 +74,9 @@ def _gaps(axes: Any, rows: Sequence[Findings], over: str) -> None:
         xs, ys = zip(*drawn, strict=True)
         axes.plot(xs, ys, marker="o", color=shade, linestyle=_style(row["method"]))
         ends.append((xs[-1], ys[-1], SHORT[row["method"]], shade))
-    axes.axhline(0, color=figure.INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=1)
+    axes.axhline(0, color=figure.INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=1.1)
     without = next(row["gap"][0] for row in rows if row["method"] == "vae")
-    axes.axhline(without, color=SHADES["vae"], zorder=1)
+    axes.axhline(without, color=SHADES["vae"], linewidth=2.2, alpha=0.6, zorder=1)
     figure.log_axis(axes.xaxis, ticks)
     axes.set(ylabel="bound - log p(x), nats", ylim=(LOWEST, 1.6))
     ends.append((axes.get_xlim()[1], without, "VAE", SHADES["vae"]))
@@ -88,12 +89,11 @@ def _energies(axes: Any, found: Findings) -> None:
     shades = (figure.COLOURS["underdamped"], figure.INK, figure.QUIET)
     for (friction, errors), shade in zip(found["energies"].items(), shades, strict=True):
         axes.plot(HALVED, errors, marker="o", color=shade)
-        ends.append((HALVED[-1], errors[-1], f"ν = {float(friction):g}", shade))
+        ends.append((HALVED[0], errors[0], f"ν = {float(friction):g}", shade))
     square = [found["energies"]["0.0"][-1] * (h / HALVED[-1]) ** 2 for h in HALVED]
     axes.plot(HALVED, square, color=figure.INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=3)
     axes.set(yscale="log", xlabel="ε (log; the dashed line is ε²)", ylabel="mean |H - H₀|")
     figure.log_axis(axes.xaxis, HALVED)
-    axes.invert_xaxis()
     figure.label_ends(axes, ends, gap=0.1)
 
 
@@ -111,38 +111,42 @@ def _tuned(axes: Any, rows: Sequence[Findings]) -> None:
 def _likelihoods(axes: Any, table: Findings) -> None:
     axes.set_title("e  Digits: log p(x)")
     methods = list(dict.fromkeys(row["method"] for row in table["rows"]))
+    counts = table["counts"]
     for row in [row for row in table["rows"] if row["log_likelihood"]["mean"] is not None]:
-        counts = table["counts"]
-        shift = 0.0 if row["num_steps"] == 0 else counts.index(row["num_steps"]) - (len(counts) - 1) / 2
-        level = row["log_likelihood"]
+        count, level = row["num_steps"], row["log_likelihood"]
+        shift = counts.index(count) - (len(counts) - 1) / 2 if count else 0.0
         axes.errorbar(
             level["mean"],
             methods.index(row["method"]) + 0.22 * shift,
             xerr=level["error"] or 0.0,
-            marker="o",
+            marker=MARKS[counts.index(count)] if count else "d",
             linestyle="",
             color=SHADES[_kind(row["method"])],
         )
+    for count, mark in zip(counts, MARKS, strict=False):
+        axes.plot([], [], mark, color=figure.INK, label=f"K = {count}")
+    axes.legend(frameon=False, fontsize=7, loc="best")
     axes.set_yticks(range(len(methods)), [NAMES[method] for method in methods])
-    steps = ", ".join(f"{count}" for count in table["counts"])
-    axes.set(ylim=(len(methods) - 0.5, -0.5), xlabel=f"nats, mean ± standard error; from above K = {steps}")
+    axes.set(ylim=(len(methods) - 0.5, -0.5), xlabel="nats, mean ± standard error over seeds")
 
 
 def _costs(axes: Any, table: Findings) -> None:
     axes.set_title("f  Digits: a step of training")
     kept = [row for row in table["rows"] if row["seconds"]["mean"] is not None]
-    for row in kept:
-        gradients, seconds = row["gradients"]["mean"], row["seconds"]["mean"]
-        axes.plot(gradients, 1000 * seconds, marker="o", color=SHADES[_kind(row["method"])])
     ends = []
-    last = {row["method"]: row for row in kept}
-    for method, row in last.items():
-        if method in SHADES:
-            place = (row["gradients"]["mean"], 1000 * row["seconds"]["mean"])
-            ends.append((*place, NAMES[method], SHADES[method]))
+    for method in dict.fromkeys(row["method"] for row in kept):
+        of = [row for row in kept if row["method"] == method]
+        gradients = [row["gradients"]["mean"] for row in of]
+        milliseconds = [1000 * row["seconds"]["mean"] for row in of]
+        shade = SHADES[_kind(method)]
+        axes.plot(gradients, milliseconds, linestyle=_style(method), color=shade, linewidth=0.8)
+        for row, x, y in zip(of, gradients, milliseconds, strict=True):
+            mark = MARKS[table["counts"].index(row["num_steps"])] if row["num_steps"] else "d"
+            axes.plot(x, y, marker=mark, color=shade)
+        ends.append((gradients[-1], milliseconds[-1], NAMES[method], shade))
     axes.set(
         xlabel="gradients of log p(x, z) a data point",
         ylabel="processor's ms for a batch of 100",
-        ylim=(0, None),
+        ylim=(0, 1.15 * max((end[1] for end in ends), default=1.0)),
     )
     figure.label_ends(axes, ends, gap=0.085)

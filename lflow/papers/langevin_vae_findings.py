@@ -10,7 +10,7 @@ from typing import Any
 
 from lflow.papers import langevin_vae_sentences as say
 from lflow.papers.experiment import Findings, Record, select
-from lflow.papers.protocol_findings import say_absent, tables
+from lflow.papers.protocol_findings import say_absent, say_protocol, tables
 
 METHODS = ("vae", "iwae", "hvae", "hvae_fixed", "hvae_free", "deterministic", "noisy", "reverse_kernel")
 TUNED = METHODS[2:]
@@ -41,6 +41,7 @@ def conclude(records: Sequence[Record]) -> Findings:
         *say.of_bounds(found["bounds"]),
         *say.of_tuned(found["tuned"]),
     ]
+    sentences += say_protocol()
     sentences += [said for table in found["compare"] for said in say.of_comparison(table)]
     sentences += say_absent(found["compare"])
     return {**found, "sentences": sentences}

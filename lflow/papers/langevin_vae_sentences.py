@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lflow.columns import aligned
 from lflow.papers import protocol_findings as protocol
-from lflow.papers.experiment import Findings, is_lower, number, short, tell
+from lflow.papers.experiment import Findings, level, number, short, tell
 
 NAMES = {
     **protocol.NAMES,
@@ -17,7 +18,7 @@ NAMES = {
     "reverse_kernel_0.5": "reverse kernel, ν = 0.5",
 }
 LANGEVIN = ("deterministic", "noisy", "reverse_kernel")
-STARTS = {"exact": "q the posterior itself", "wide": "q shifted and 1.5 times as wide"}
+STARTS = {"exact": "q exact", "wide": "q shifted, 1.5 times as wide"}
 _DIGITS = 2
 
 
@@ -38,27 +39,26 @@ def of_correctness(found: Findings) -> list[str]:
 
 
 def of_bounds(rows: Sequence[Findings]) -> list[str]:
-    """Gaps with steps that are set, at K = 5, and how they go on as K grows."""
-    said = []
-    for start, words in STARTS.items():
-        of = [row for row in rows if row["start"] == start]
-        told = "; ".join(f"{NAMES[row['method']]} {_at(row, 5)}" for row in of)
-        said.append(
-            f"Linear Gaussian model, d = 8, ε = 0.3, {words}: the mean bound at K = 5 less log p(x), in "
-            f"nats: {told}."
-        )
-    by = {row["method"]: row for row in rows if row["start"] == "wide"}
-    noise = [
-        f"at ν = {nu} {_at(by[f'noisy_{nu}'], 5)} against {_at(by[f'deterministic_{nu}'], 5)}"
-        for nu in ("0.1", "0.5")
+    """Gaps with steps that are set, from both starts; what noise does, and that no bound lies above."""
+    said = [
+        "Linear Gaussian model, d = 8, where log p(x) is known; ε = 0.3 is set. A bound less log p(x), nats."
     ]
+    said += [
+        _as_text([row for row in rows if row["start"] == start], words) for start, words in STARTS.items()
+    ]
+    by = {row["method"]: row for row in rows if row["start"] == "wide"}
+    for nu in ("0.1", "0.5"):
+        noisy, still = by[f"noisy_{nu}"], by[f"deterministic_{nu}"]
+        said.append(
+            f"Noise, from the wide q at K = 5 and ν = {nu}: the conditional bound with it {_at(noisy, 5)}, "
+            f"without it {_at(still, 5)}."
+        )
     noisy, credited = by["noisy_0.5"], by["reverse_kernel_0.5"]
     first, last = noisy["num_steps"][0], noisy["num_steps"][-1]
     said.append(
-        f"From that q, at K = 5, the conditional bound with noise stands against the one without: "
-        f"{', '.join(noise)}. From K = {first} to {last} the noisy bound at ν = 0.5 "
-        f"goes from {_at(noisy, first)} to {_at(noisy, last)}, the reverse kernel from "
-        f"{_at(credited, first)} to {_at(credited, last)}."
+        f"From K = {first} to {last} the noisy bound at ν = 0.5 goes from {_at(noisy, first)} to "
+        f"{_at(noisy, last)}; the reverse kernel, which credits the noise, from {_at(credited, first)} to "
+        f"{_at(credited, last)}."
     )
     above = [NAMES[row["method"]] for row in rows if any(_is_above(*each) for each in _both(row))]
     said.append(
@@ -67,6 +67,15 @@ def of_bounds(rows: Sequence[Findings]) -> list[str]:
         else "No bound lies above log p(x) by more than four standard errors."
     )
     return said
+
+
+def _as_text(rows: Sequence[Findings], title: str, more: Sequence[tuple[str, Sequence[str]]] = ()) -> str:
+    """A line for each method and a column for each K; more: further columns, a title and its cells."""
+    counts = rows[0]["num_steps"]
+    head = [title, *(f"K = {count}" for count in counts), *(name for name, _ in more)]
+    lines = [[NAMES[row["method"]], *(_at(row, count) for count in counts)] for row in rows]
+    told = [line + [cells[place] for _, cells in more] for place, line in enumerate(lines)]
+    return f"\n{aligned([head, *told])}\n"
 
 
 def _both(row: Findings) -> list[tuple[float, float]]:
@@ -83,13 +92,12 @@ def _at(row: Findings, num_steps: int) -> str:
 
 
 def of_tuned(rows: Sequence[Findings]) -> list[str]:
-    """Gaps with steps that have been learned, at K = 5."""
-    told = "; ".join(f"{NAMES[row['method']]} {_at(row, 5)}" for row in rows)
-    frictions = {row["method"]: row["friction"][row["num_steps"].index(5)] for row in rows}
-    learned = ", ".join(f"{NAMES[method]} {frictions[method]:.2f}" for method in LANGEVIN)
+    """Gaps with steps that have been learned, and the friction learned with them."""
+    frictions = [row["friction"][row["num_steps"].index(5)] for row in rows]
+    told = ["" if friction is None else number(friction, 2) for friction in frictions]
     return [
-        f"With steps, friction and tempering learned from the same q, K = 5: {told}. Friction that was "
-        f"learned from 0.1: {learned}."
+        "The same, steps, friction (from 0.1) and tempering learned from the wide q:",
+        _as_text(rows, "learned", [("ν at K = 5", told)]),
     ]
 
 
@@ -97,92 +105,49 @@ def of_tuned(rows: Sequence[Findings]) -> list[str]:
 
 
 def of_comparison(table: Findings) -> list[str]:
-    """Choices, likelihoods and their order for each K, reconstruction, costs, and the check by annealing."""
-    where = protocol.TITLES[table["data"]]
-    said = protocol.say_choices(table)
+    """The table, the order for each K by tests, and costs."""
+    said = protocol.of_table(table)
     for count in table["counts"]:
         rows = [row for row in table["rows"] if row["num_steps"] in (0, count)]
-        said.append(
-            f"{where}, K = {count}: log p(x) of test images by importance weights, in nats: "
-            f"{protocol.each(rows, 'log_likelihood', _DIGITS)}. {_order(rows)}"
-        )
-        said.append(
-            f"{where}, K = {count}: the model's own bound lies below that by {_looseness(rows)} nats; "
-            f"log p(x|z) at a draw of its own z: {protocol.each(rows, 'log_conditional', _DIGITS)}; squared "
-            f"error of a pixel there: {protocol.each(rows, 'squared_error', 3)}."
-        )
-        said += _costs(where, rows, count)
-    return [*said, protocol.say_check(table)]
+        said += [*_order(rows, f"{protocol.TITLES[table['data']]}, K = {count}"), *_costs(rows, count)]
+    return said
 
 
-def _order(rows: Sequence[Findings]) -> str:
+def _order(rows: Sequence[Findings], where: str) -> list[str]:
     """Every chain against VAE and IWAE, and Langevin-VAE against HVAE, by paired tests."""
     if not protocol.is_tested(rows):
-        return "One seed: no test of the difference."
+        return [f"{where}: one seed, no test of the differences."]
     methods = [row["method"] for row in rows]
     chains = [method for method in methods if method not in ("vae", "iwae")]
     pairs = [(one, other) for other in ("vae", "iwae") for one in chains]
     pairs += [("iwae", "vae"), *((method, "hvae") for method in LANGEVIN if method in methods)]
     found = protocol.compare(rows, "log_likelihood", pairs)
-    said = "; ".join(_against(found, other) for other in ("vae", "iwae", "hvae"))
     higher = [one for (one, other), each in found.items() if other == "hvae" and each.verdict == "higher"]
-    verdict = (
-        f"The order that the paper claims, Langevin-VAE above HVAE, shows for {_names(higher)}."
-        if higher
-        else "The order that the paper claims, Langevin-VAE above HVAE, does not show."
-    )
-    return f"Paired, at 99 % for all {len(pairs)} tests together (Holm): {said}. {verdict}"
-
-
-def _against(found: dict[tuple[str, str], protocol.Comparison], other: str) -> str:
-    of = {one: each for (one, against), each in found.items() if against == other}
-    told = []
-    for verdict in ("higher", "lower", "not told apart"):
-        group = [
-            f"{NAMES[one]} ({protocol.say_gap(each.gap, 3)})"
-            for one, each in of.items()
-            if each.verdict == verdict
-        ]
-        if group:
-            told.append(f"{verdict} {', '.join(group)}")
-    return f"against {NAMES[other]} {', '.join(told)}"
+    shows = f"shows for {_names(higher)}" if higher else "does not show"
+    return [
+        protocol.pairs_as_text(f"{where}: log p(x)", found),
+        f"{where}: the order that the paper claims, Langevin-VAE above HVAE, {shows}.",
+    ]
 
 
 def _names(methods: Sequence[str]) -> str:
     return " and ".join(NAMES[method] for method in methods)
 
 
-def _looseness(rows: Sequence[Findings]) -> str:
-    told = []
-    for row in rows:
-        gap = protocol.difference(row["by_seed"]["log_likelihood"], row["by_seed"]["bound"])
-        told.append(f"{NAMES[row['method']]} {protocol.say_gap(gap, _DIGITS)}")
-    return ", ".join(told)
-
-
-def _costs(where: str, rows: Sequence[Findings], count: int) -> list[str]:
-    """Gradients and seconds of a training step: HVAE with kept gradients, and each Langevin-VAE."""
+def _costs(rows: Sequence[Findings], count: int) -> list[str]:
+    """Gradients and time of a training step: Langevin-VAE beside HVAE with kept gradients."""
     at = {row["method"]: row for row in rows}
-    told = "; ".join(
-        f"{NAMES[row['method']]} {number(row['gradients']['mean'], 0)} and {tell(row['seconds'], 1, 1000)} ms"
-        for row in rows
-    )
-    said = [
-        f"{where}, K = {count}: gradients of log p(x, z) a data point in a training step, and the "
-        f"processor's time for one of 100: {told}."
-    ]
     hvae, ours = at["hvae"], at["deterministic"]
     if None in (hvae["seconds"]["mean"], ours["seconds"]["mean"]):
-        return said
+        return []
     return [
-        f"{said[0]} Two gradients a step, as the paper has it, are leapfrog's where none is kept; kept, they "
-        f"are K + 1 in all, so that the quasi-symplectic step saves one of {hvae['gradients']['mean']:.0f}, "
-        f"and a training step takes {_share(hvae, ours)} of HVAE's time."
+        f"K = {count}: the paper counts two gradients for a step of leapfrog, which holds where none is "
+        f"kept. Kept, they are K + 1 in all, so that the quasi-symplectic step saves one of "
+        f"{hvae['gradients']['mean']:.0f}, and a training step takes {_share(hvae, ours)} of HVAE's time."
     ]
 
 
 def _share(hvae: Findings, ours: Findings) -> str:
-    seconds = [row["by_seed"]["seconds"] for row in (hvae, ours)]
-    share = f"{ours['seconds']['mean'] / hvae['seconds']['mean']:.2f}"
-    told = is_lower(*seconds) or is_lower(*seconds[::-1])
-    return share if told or len(seconds[0]) < 2 else f"{share} (not told from 1)"
+    """The mean over seeds of the ratio of times."""
+    times = [row["by_seed"]["seconds"] for row in (ours, hvae)]
+    return tell(level(times[0][seed] / times[1][seed] for seed in times[0]), 2)

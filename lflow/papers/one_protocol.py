@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lflow import data, models
+from lflow.evaluation.likelihood import independent_log_likelihood
 from lflow.models.base import Learner, Model
 from lflow.models.lae import LAE, LAELearner
 from lflow.models.latent import LatentLearner
@@ -138,13 +139,16 @@ def is_at_hand(source: str) -> bool:
 
 
 def compared(source: str, quick: bool, seed: int, methods: Sequence[str], counts: Sequence[int]) -> list[Job]:
-    """A run of each method, for each number of steps where it has steps; the same in every paper."""
+    """A run of each method, for each number of steps where it has steps, the same in every paper; and what
+    takes no model."""
     steps = QUICK_STEPS if quick else STEPS
     shared = {"part": "compare", "data": source, "quick": quick, "seed": seed, "steps": steps}
     places = [(method, k) for method in methods for k in (counts if method in WITH_STEPS else (0,))]
-    return [
+    runs = [
         Job({**shared, "method": each, "num_steps": k}, _cost(source, quick, each, k)) for each, k in places
     ]
+    plain = Job({"part": "plain", "data": source, "quick": quick, "seed": 0}, 100.0)
+    return [*runs, plain] if seed == 0 else runs
 
 
 def _cost(source: str, quick: bool, method: str, num_steps: int) -> float:
@@ -168,9 +172,17 @@ Watch = Callable[[LatentLearner, Tensor], Findings]
 """What else is to be seen of a learner, with the validation data."""
 
 
+def is_one(run: Run) -> bool:
+    """Whether a run is the protocol's, and not a paper's own."""
+    return run["part"] in ("compare", "plain")
+
+
 def work(run: Run, watch: Watch = lambda learner, x: {}) -> Findings:
     """What the kept model is worth on the test split; its rate and step, and every look."""
     effort = QUICK if run["quick"] else FULL
+    if run["part"] == "plain":
+        known = data.open(run["data"], "train", limit=IMAGES[run["data"]] or None, binary=True)
+        return {"pixels": independent_log_likelihood(known, held_out(run["data"], effort.points))}
     looks = looks_of(run, watch)
     if not looks:
         return LOST

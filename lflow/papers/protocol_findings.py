@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from lflow.columns import aligned
 from lflow.papers.experiment import Findings, Record, level, number, paired, paired_p, select, short, tell
+from lflow.spec import counted
 
 NAMES: Mapping[str, str] = {
     "vae": "VAE",
@@ -38,17 +40,19 @@ MEASURES = (
 LOST: Findings = {**dict.fromkeys(MEASURES), "checked": None, "rate": None, "stop": None, "looks": []}
 """Of a run whose weights were not finite at any look of any rate."""
 LEVEL = 0.99
-TITLES = {"digits": "Black and white digits", "mnist": "Black and white MNIST, 10,000 images and one seed"}
+TITLES = {"digits": "Black and white digits", "mnist": "Black and white MNIST, 10,000 images"}
 
 
 def tables(records: Sequence[Record]) -> list[Findings]:
     """A table for each data set that there are runs of."""
-    found = [_table(select(records, part="compare", data=source), source) for source in TITLES]
-    return [table for table in found if table["rows"]]
+    return [_table(records, source) for source in TITLES if select(records, part="compare", data=source)]
 
 
-def _table(runs: Sequence[Record], source: str) -> Findings:
-    """A row for each method and K: levels over seeds, each seed's numbers, choices, and the check."""
+def _table(records: Sequence[Record], source: str) -> Findings:
+    """A row for each method and K: levels over seeds, each seed's numbers, choices, and the check; pixels:
+    log p(x) where pixels are independent, which takes no model."""
+    runs = select(records, part="compare", data=source)
+    (plain,) = select(records, part="plain", data=source)
     places = dict.fromkeys((each.config["method"], each.config["num_steps"]) for each in runs)
     rows = []
     for method, num_steps in places:
@@ -59,7 +63,8 @@ def _table(runs: Sequence[Record], source: str) -> Findings:
         for name in ("checked", "rate", "stop", "looks"):
             row[name] = [each.found[name] for each in of]
         rows.append(row)
-    return {"data": source, "counts": sorted({row["num_steps"] for row in rows} - {0}), "rows": rows}
+    counts = sorted({row["num_steps"] for row in rows} - {0})
+    return {"data": source, "counts": counts, "rows": rows, "pixels": plain.found["pixels"]}
 
 
 def say_absent(found: Sequence[Findings]) -> list[str]:
@@ -68,53 +73,91 @@ def say_absent(found: Sequence[Findings]) -> list[str]:
     return [] if any(table["data"] == "mnist" for table in found) else [left_out]
 
 
-def each(rows: Sequence[Findings], name: str, digits: int) -> str:
-    """Every method and its level."""
-    return ", ".join(f"{NAMES[row['method']]} {tell(row[name], digits)}" for row in rows)
+def as_text(table: Findings) -> str:
+    """The table for people: a line for each method and K."""
+    head = ["method", "K", "log p(x)", "bound", "log p(x|z)", "sq. error", "gradients", "ms", "rate", "step"]
+    rows = [head, *(_line(row) for row in table["rows"])]
+    rows.append(["independent pixels", "", number(table["pixels"], 2), *[""] * (len(head) - 3)])
+    seeds, steps = len(table["rows"][0]["stop"]), table["rows"][0]["steps"]
+    return (
+        f"\n{TITLES[table['data']]}: {counted(seeds, 'seed')}, {steps:,} steps of training"
+        f"{', mean ± standard error over seeds' if seeds > 1 else ''}.\n\n{aligned(rows)}\n"
+    )
 
 
-def say_choices(table: Findings) -> list[str]:
-    """The treatment that all have in common, what was chosen, and where the choice was an end."""
-    where, rows = TITLES[table["data"]], table["rows"]
-    told = "; ".join(f"{_place(row)} {_chosen(row)}" for row in rows)
-    kept = [(row, k) for row in rows for k, stop in enumerate(row["stop"]) if stop is not None]
+def _line(row: Findings) -> list[str]:
+    gap = difference(row["by_seed"]["bound"], row["by_seed"]["log_likelihood"])
+    return [
+        NAMES[row["method"]],
+        str(row["num_steps"] or ""),
+        tell(row["log_likelihood"], 2),
+        "none" if gap["mean"] is None else say_gap(gap, 2),
+        tell(row["log_conditional"], 2),
+        tell(row["squared_error"], 3),
+        number(row["gradients"]["mean"], 0),
+        tell(row["seconds"], 1, 1000),
+        *_chosen(row),
+    ]
+
+
+def say_protocol() -> list[str]:
+    """What the tables' columns are, and the treatment that all methods have in common."""
+    return [
+        "log p(x): of test images by importance weights, in nats, by one protocol for all. bound: the "
+        "model's own less that. log p(x|z), and squared error of a pixel in [-1, 1]: at a draw of the "
+        "model's own z. gradients: of log p(x, z) by a chain, for a datum in a training step. ms: the "
+        "processor's time for a training step of 100 images. rate, step: kept.",
+        "All encoders have the same layers but the last, with layer norm, and all decoders the same. Every "
+        "method learns at each of three rates; of all looks at it, the one counts at which images that are "
+        "left out of training have the highest log p(x). Test images choose nothing.",
+    ]
+
+
+def of_table(table: Findings) -> list[str]:
+    """The table, what was chosen in it, what lies below independent pixels, and the check."""
+    return [as_text(table), _say_choices(table), *_say_below(table), say_check(table)]
+
+
+def _say_choices(table: Findings) -> str:
+    """Where the choice was an end."""
+    kept = [(row, k) for row in table["rows"] for k, stop in enumerate(row["stop"]) if stop is not None]
     tried = [{each["rate"] for each in row["looks"][k]} for row, k in kept]
     low = sum(row["rate"][k] == min(of) for (row, k), of in zip(kept, tried, strict=True))
     high = sum(row["rate"][k] == max(of) for (row, k), of in zip(kept, tried, strict=True))
     last = sum(row["stop"][k] == max(each["step"] for each in row["looks"][k]) for row, k in kept)
-    return [
-        f"{where}: all encoders have the same layers but the last, with layer norm, and all decoders the "
-        f"same. Every method learns for {rows[0]['steps']:,} steps of 100 at each of three rates, and of all "
-        "looks the one is kept at which images that are left out of training have the highest log p(x); "
-        f"test images choose nothing. Rates and steps that were kept: {told}. Of {len(kept)} runs {low} keep "
-        f"the lowest rate that they bear, {high} the highest, and {last} the last look."
-    ]
+    return (
+        f"Of {counted(len(kept), 'run')} {low} keep the lowest rate that they bear and {high} the highest; "
+        f"{last} keep the last look, where longer training might have given more."
+    )
 
 
-def _place(row: Findings) -> str:
-    return NAMES[row["method"]] + (f" (K = {row['num_steps']})" if row["num_steps"] else "")
+def _say_below(table: Findings) -> list[str]:
+    levels = {row["method"]: row["log_likelihood"]["mean"] for row in table["rows"]}
+    below = [NAMES[name] for name, mean in levels.items() if mean is not None and mean < table["pixels"]]
+    return [f"Below independent pixels, which take no model: {', '.join(below)}."] if below else []
 
 
-def _chosen(row: Findings) -> str:
+def _chosen(row: Findings) -> list[str]:
+    """The rates and the steps of training that were kept."""
     found = sorted({rate for rate in row["rate"] if rate is not None})
     stops = [stop for stop in row["stop"] if stop is not None]
     if not found:
-        return "lost"
+        return ["lost", "lost"]
     least, most = min(stops), max(stops)
     steps = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    return f"{' or '.join(f'{rate:g}' for rate in found)} at {steps}"
+    return [" or ".join(f"{rate:g}" for rate in found), steps]
 
 
 def say_check(table: Findings) -> str:
     """How far annealing and the weights lie apart."""
     checks = [check for row in table["rows"] for check in row["checked"] if check is not None]
     if not checks:
-        return f"{TITLES[table['data']]}: no model is left to check."
+        return "No model is left to check by annealing."
     apart = [check["annealed"] - check["importance"] for check in checks]
     return (
-        f"{TITLES[table['data']]}: on the points that annealing checks, it gives more than the importance "
-        f"weights by {min(apart):.2f} to {max(apart):.2f} nats, {sum(apart) / len(apart):.2f} on average, "
-        f"over {len(checks)} models."
+        f"Annealed importance sampling checks log p(x) on a few images of {counted(len(checks), 'model')}: "
+        f"what it finds less what the weights find is {min(apart):.2f} to {max(apart):.2f} nats, "
+        f"{sum(apart) / len(apart):.2f} on average."
     )
 
 
@@ -164,13 +207,14 @@ def say_gap(gap: Findings, digits: int) -> str:
     return number(gap["mean"], digits) if gap["error"] is None else short(gap, digits)
 
 
-def say_pairs(found: Mapping[tuple[str, str], Comparison], digits: int) -> str:
-    """All comparisons, one after another."""
-    told = [
-        f"{NAMES[one]} minus {NAMES[other]} {say_gap(each.gap, digits)}, {each.verdict}"
+def pairs_as_text(title: str, found: Mapping[tuple[str, str], Comparison]) -> str:
+    """All comparisons for people, a line each."""
+    said = f"for all {len(found)} together (Holm)" if len(found) > 1 else "alone"
+    rows = [
+        [f"{NAMES[one]} - {NAMES[other]}", say_gap(each.gap, 3), each.verdict]
         for (one, other), each in found.items()
     ]
-    return "; ".join(told)
+    return f"\n{title}, paired tests at 99 % {said}:\n\n{aligned(rows)}\n"
 
 
 def is_tested(rows: Sequence[Findings]) -> bool:
