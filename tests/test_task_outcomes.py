@@ -127,7 +127,7 @@ def test_anomalies_are_judged_on_the_points_that_were_asked_for(tmp_path: Path, 
 
 
 def test_fewer_than_were_asked_for_and_one_are_said_so(
-    run: Path,  # noqa: F811
+    run: Path,
     tmp_path: Path,
     say: Any,
 ) -> None:
@@ -280,7 +280,7 @@ def test_the_rows_of_a_restoration_are_named() -> None:
 
 
 def test_what_is_lost_is_counted_in_text_and_json(
-    run: Path,  # noqa: F811
+    run: Path,
     tmp_path: Path,
     say: Any,
     monkeypatch: pytest.MonkeyPatch,

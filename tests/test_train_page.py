@@ -2,82 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from streamlit.testing.v1 import AppTest
 
-import lflow
-from lflow import cli
-from lflow.paths import pages_dir
-from lflow.training import checkpoint, launch
+from lflow.training import launch
 from lflow.training.config import make_config
 from lflow.training.folder import GONE, RunFolder
-from lflow.training.pictures import picture
-from lflow.ui.train import flipbook, machine, makes, words
+from lflow.ui.train import flipbook, machine, words
 from lflow.ui.train import runs as train_runs
 from lflow.ui.train.machine import Machine
 from lflow.ui.train.numbers import panels
-from tests import toy_model  # noqa: F401  (the model "toy")
-from tests.conftest import ROOT
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
-
-TOY = {"model": "toy", "preset": "rings"}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run."""
-    run = tmp_path_factory.mktemp("trained") / "toy-rings"
-    lflow.train(TOY, run)
-    return run
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder of runs, where the page looks for them."""
-    monkeypatch.setenv("LFLOW_RUNS", str(tmp_path / "runs"))
-    (tmp_path / "runs").mkdir()
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def run(folder: Path, trained: Path) -> RunFolder:
-    """The finished run, in the folder of runs."""
-    copy_tree(trained, folder / "toy-rings")
-    return RunFolder(folder / "toy-rings")
-
-
-def copy_tree(source: Path, target: Path) -> None:
-    for file in source.rglob("*"):
-        if file.is_file():
-            place = target / file.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(file.read_bytes())
-
-
-def opened(**settings: str) -> AppTest:
-    """The page, opened with these settings in its address."""
-    app = AppTest.from_file(str(ROOT / "lflow" / "ui" / "shell.py"), default_timeout=60).run()
-    for name, value in {"model": "toy", **settings}.items():
-        app.query_params[f"train_{name}"] = value
-    app.switch_page(str(pages_dir() / "train.py")).run()
-    assert not app.exception, [element.message for element in app.exception]
-    return app
-
-
-def said(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.subheader, app.error, app.warning)
-    return "\n".join(element.value for kind in kinds for element in kind)
-
+from tests.train_page_cases import TOY, copy_tree, folder, opened, run, said, trained  # noqa: F401  (fixtures)
 
 # --- what a folder says -------------------------------------------------------------------------------------
 
@@ -328,71 +270,7 @@ def test_a_run_without_numbers_promises_some_only_while_it_trains(run: RunFolder
         assert "The first numbers come in a moment." in said(opened())
 
 
-def test_shows_what_it_makes_and_hands_it_over(run: RunFolder) -> None:
-    app = opened()
-    assert "1,600 samples" not in said(app)
-    app.number_input(key="train-samples-seed").set_value(3).run()
-    app.button(key="train-make").click().run()
-    assert not app.exception
-    step = checkpoint.read(run.best).step
-    assert f"1,600 samples with seed 3, of the best checkpoint, at step {step}" in said(app)
-    made = makes._made().find(next(key for key in makes._made()._values if key.endswith(" 3 1600")))
-    assert isinstance(made, makes.Made)
-    expected = picture(lflow.load(run.path).synthesize(1600, 3))
-    assert made.image.tobytes() == expected.tobytes()
-    weights = run.path.parent / "taken.safetensors"
-    weights.write_bytes(makes._weights(checkpoint.find(run.path)))
-    assert not checkpoint.read(weights).group("optimiser")
-    assert torch.equal(lflow.load(weights).synthesize(9, 3), lflow.load(run.path).synthesize(9, 3))
-    assert weights.stat().st_size < run.best.stat().st_size
-
-
-def test_the_last_checkpoint_may_be_looked_at_too(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    saved = checkpoint.read(run.best)
-    checkpoint.write(run.best, replace(saved, step=10))
-    app = opened()
-    (choice,) = [box for box in app.selectbox if box.label == "Checkpoint"]
-    assert choice.options == ["the best, at step 10", "the last, at step 40"]
-    choice.set_value(choice.options[1]).run()
-    app.button(key="train-make").click().run()
-    assert "of the last checkpoint, at step 40" in said(app)
-    assert checkpoint.which(run.path).endswith(f"at step 40, name {run.last}")
-    assert cli.main(["runs", str(run.path.parent)]) == 0
-    assert "the best at 10" in capsys.readouterr().out
-    checkpoint.write(run.best, saved if saved.step == 40 else replace(saved, step=40))
-    assert checkpoint.which(run.path) == ""
-    assert "Checkpoint" not in [box.label for box in opened().selectbox]
-
-
-def test_a_hostile_checkpoint_is_a_sentence(run: RunFolder) -> None:
-    for file in (run.best, run.last):
-        file.write_bytes(b"\x80\x04\x95 no tensors here")
-    app = opened()
-    assert "is not a checkpoint that lflow can read" in said(app).replace("\\", "")
-
-
 def test_hidden_controls_are_not_drawn(run: RunFolder) -> None:
     app = opened(hide="start,model")
     assert "Start a run" not in [button.label for button in app.button]
     assert not [box for box in app.selectbox if box.label == "Model"]
-
-
-def test_what_was_measured_is_shown(run: RunFolder) -> None:
-    assert "How good it is" not in [each.label for each in opened().expander]
-    score = {"name": "1-NN accuracy", "value": 0.6, "error": 0.01, "unit": "share", "about": "a share"}
-    found = {
-        "step": 40,
-        "scores": [{**score, "beside": {"real": 0.5}}, {**score, "value": None, "beside": {}}],
-    }
-    run.evaluation_file.write_text(json.dumps(found))
-    app = opened()
-    assert not app.exception
-    table = app.table[0].value
-    assert list(table.index) == ["1\\-NN accuracy"] * 2
-    assert table.iloc[0].tolist() == ["0.6 ± 0.01 share", "real 0.5", "a share"]
-    assert table.iloc[1, 0].startswith("not finite")
-    for wrong in ("{half", "[]", '{"step": 1, "scores": [1]}', '{"step": "x", "scores": []}'):
-        run.evaluation_file.write_text(wrong)
-        app = opened()
-        assert not app.exception
-        assert "is not what" in app.warning[0].value

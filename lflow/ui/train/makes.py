@@ -1,5 +1,5 @@
-"""What a trained model makes: samples of its best checkpoint, the checkpoint to take along, how good it is,
-and the commands that do the same. Nothing is loaded before a reader asks.
+"""What a trained model makes: a task by one of its checkpoints, with a picture and how good it is; the
+checkpoint to take along, what `lflow evaluate` found, and the commands that do the same.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
+import torch
 from PIL import Image
 
-from lflow.spec import Parameter
+from lflow.evaluation.report import as_json
+from lflow.evaluation.subject import Subject
+from lflow.spec import Parameter, counted, parameters
+from lflow.tasks import Settings, find, offered, perform
+from lflow.tasks.picture import rows_picture
 from lflow.training import checkpoint
 from lflow.training.folder import RunFolder, runs_folder
-from lflow.training.pictures import picture
-from lflow.ui.controls import plain
+from lflow.ui.controls import plain, readable
 from lflow.ui.explain import number
 from lflow.ui.stage import sentence
 from lflow.ui.store import Store
@@ -28,8 +32,13 @@ from lflow.ui.train import flipbook, keys
 from lflow.ui.train.keys import PREFIX
 from lflow.ui.train.runs import Snapshot, of_points
 
-IMAGES, POINTS = 64, 1600
-SEED = Parameter("seed", 0, 0, 2**31, help="of the samples")
+IMAGES, POINTS = 64, 1600  # samples
+SAMPLES = "synthesize"
+_EACH, _RANKED = 8, 32  # data points of any other task
+_BEHIND = 1000  # training data that points are drawn on
+SEED = Parameter("seed", 0, 0, 2**31, help="of all that is drawn at random")
+_ASKED = ("mask", "noise")
+"""Settings of a task that a reader may choose here; the command line has all."""
 
 
 @st.cache_resource
@@ -50,18 +59,30 @@ def section(seen: Snapshot) -> None:
         return
     st.subheader("What it makes", anchor=False)
     file = files[_which(list(files))] if len(files) > 1 else next(iter(files.values()))
-    count = POINTS if of_points(seen.config) else IMAGES
-    seed, asked = _what_to_make(seen, file)
-    found = _made_of(file, seed, count, asked)
+    try:
+        possible = _offered(str(file), file.stat().st_mtime_ns)
+    except ValueError as error:
+        st.error(sentence(error))
+        return
+    points = of_points(seen.config)
+    wanted, asked = _what_to_make(seen, file, possible, POINTS if points else IMAGES)
+    found = _made_of(file, wanted, asked)
     if found is None:
         return
-    left, right = st.columns([1, 1.25], gap="large")
-    told = f"{count:,} samples with seed {seed}, of the {file.stem} checkpoint, at step {found.step:,}"
-    with left:
-        flipbook.show_one(f"{file} {seed}", found.image, of_points(seen.config), told, f"{PREFIX}-samples")
+    told = f"with seed {wanted.seed}, of the {file.stem} checkpoint, at step {found.step:,}"
+    told = f"{counted(found.num, find(wanted.task).noun)} {told}"
+    if wanted.task == SAMPLES:
+        left, right = st.columns([1, 1.25], gap="large")
+        with left:
+            flipbook.show_one(f"{file} {wanted}", found.image, points, told, f"{PREFIX}-samples")
+    else:  # rows with their names: as wide as they are
+        right = st.container()
+        right.image(found.image)
     with right:
-        st.markdown(f"{told}.")
-        _same(seen.folder.path.name, count, seed)
+        st.markdown("  \n".join(f"{each}." for each in (told, *found.notes)))
+        if found.scores:
+            st.table(_table(found.scores))
+        _same(seen.folder.path.name, wanted)
 
 
 def _checkpoints(folder: RunFolder) -> dict[str, Path]:
@@ -79,11 +100,33 @@ def _which(names: list[str]) -> str:
     return st.selectbox("Checkpoint", names, key=f"{PREFIX}-checkpoint", help=told, width=280)
 
 
-def _what_to_make(seen: Snapshot, file: Path) -> tuple[int, bool]:
-    """The seed of the samples, whether they are asked for, and the file to take along."""
+class Wanted(NamedTuple):
+    """What a reader asks of a checkpoint."""
+
+    task: str
+    seed: int
+    settings: Settings
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _offered(file: str, written: int) -> tuple[str, ...]:
+    """The tasks that a checkpoint's model can do."""
+    del written  # a part of the cache's key
+    saved = checkpoint.read(Path(file))
+    with torch.device("meta"):
+        return offered(saved.config.model.build(saved.shape, saved.levels))
+
+
+def _what_to_make(seen: Snapshot, file: Path, possible: Sequence[str], samples: int) -> tuple[Wanted, bool]:
+    """The task, its seed and settings, whether it is asked for, and the file to take along."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        label, most = "Seed of the samples", int(SEED.high or 0)
-        seed = st.number_input(label, 0, most, SEED.default, 1, key=f"{PREFIX}-samples-seed", width=160)
+        about = " ".join(f"{each.capitalize()}: {find(each).about}." for each in possible)
+        task = st.selectbox(
+            "Task", possible, format_func=str.capitalize, key=f"{PREFIX}-task", help=about, width=160
+        )
+        own = {each.name: _setting(each) for each in parameters(Settings) if each.name in _uses(task)}
+        most = int(SEED.high or 0)
+        seed = st.number_input("Seed", 0, most, SEED.default, 1, key=f"{PREFIX}-samples-seed", width=130)
         asked = st.button("Show what it makes", key=f"{PREFIX}-make")
         st.download_button(
             "Checkpoint (weights only)",
@@ -93,40 +136,70 @@ def _what_to_make(seen: Snapshot, file: Path) -> tuple[int, bool]:
             key=f"{PREFIX}-take",
             on_click="ignore",
         )
-    return int(seed), asked
+    num = {SAMPLES: samples, "anomaly": _RANKED}.get(task, _EACH)
+    return Wanted(task, int(seed), Settings(num=num, **own)), asked
 
 
-def _same(name: str, count: int, seed: int) -> None:
-    """The commands that make the same samples."""
-    st.caption("The same samples from the file that you take along, on the command line and in Python:")
-    words = f"python -m lflow generate {name}.safetensors --num {count} --seed {seed} --out {name}.png"
-    st.code(words, language="bash", wrap_lines=True)
-    st.code(f"lflow.load({f'{name}.safetensors'!r}).synthesize({count}, seed={seed})", language="python")
+def _uses(task: str) -> list[str]:
+    return [name for name in find(task).uses if name in _ASKED]
+
+
+def _setting(parameter: Parameter) -> Any:
+    """A task's setting, by a widget that the address does not keep."""
+    label, key = readable(parameter).capitalize(), f"{PREFIX}-task-{parameter.name}"
+    if parameter.choices is not None:
+        return st.selectbox(label, parameter.choices, key=key, help=parameter.help, width=130)
+    low, high = parameter.span
+    return st.number_input(label, low, high, parameter.default, key=key, help=parameter.help, width=130)
+
+
+def _same(name: str, wanted: Wanted) -> None:
+    """The commands that make the same."""
+    in_python = " and in Python" if wanted.task == SAMPLES else ""
+    st.caption(f"The same from the file that you take along, on the command line{in_python}:")
+    words = ["python", "-m", "lflow", "generate", f"{name}.safetensors"]
+    words += [] if wanted.task == SAMPLES else ["--task", wanted.task]
+    num = wanted.settings.num
+    words += ["--num", str(num), "--seed", str(wanted.seed)]
+    for setting in _uses(wanted.task):
+        words += [f"--{setting}", f"{getattr(wanted.settings, setting)}"]
+    st.code(shlex.join([*words, "--out", f"{name}.png"]), language="bash", wrap_lines=True)
+    load = f"lflow.load({f'{name}.safetensors'!r})"
+    if wanted.task == SAMPLES:
+        st.code(f"{load}.synthesize({num}, seed={wanted.seed})", language="python")
 
 
 class Made(NamedTuple):
-    """Samples as a picture, and the step of the checkpoint that they are of."""
+    """What came out: a picture, of how many, how good, remarks, and the step of the checkpoint."""
 
     image: Image.Image
+    num: int
+    scores: Sequence[Mapping[str, Any]]
+    notes: Sequence[str]
     step: int
 
 
-def _made_of(file: Path, seed: int, count: int, asked: bool) -> Made | None:
-    """The picture, once it was asked for; of the checkpoint as it is now."""
-    kept, key = _made(), f"{file} {file.stat().st_mtime_ns} {seed} {count}"
+def _made_of(file: Path, wanted: Wanted, asked: bool) -> Made | None:
+    """What was made, once it was asked for; of the checkpoint as it is now."""
+    kept, key = _made(), f"{file} {file.stat().st_mtime_ns} {wanted}"
     if asked and key not in kept:
         try:
-            with st.spinner(f"Drawing {count:,} samples", show_time=True):
-                kept.get(key, lambda: _draw(file, seed, count))
-        except ValueError as error:
+            with st.spinner(f"At work on {counted(wanted.settings.num, 'data point')}", show_time=True):
+                kept.get(key, lambda: _make(file, wanted))
+        except (ValueError, RuntimeError, OSError) as error:  # a task that this model or its data cannot do
             st.error(sentence(error))
     found = kept.find(key)
     return found if isinstance(found, Made) else None
 
 
-def _draw(file: Path, seed: int, count: int) -> Made:
+def _make(file: Path, wanted: Wanted) -> Made:
     saved = checkpoint.read(file)
-    return Made(picture(saved.learner().synthesize(count, seed)), saved.step)
+    subject = Subject(saved.learner(), saved.config.data, seed=wanted.seed)
+    outcome = perform(wanted.task, subject, wanted.settings)
+    image = rows_picture(outcome, lambda: subject.training.batch(slice(_BEHIND)))
+    lost = int((~outcome.whole).sum())
+    told = [f"{counted(lost, 'data point')} not finite, and left out of the numbers"] if lost else []
+    return Made(image, len(outcome.whole), as_json(outcome.scores), [*told, *outcome.notes], saved.step)
 
 
 def _weights(file: Path) -> bytes:
