@@ -18,6 +18,7 @@ from lflow.papers import anila_training as paper
 from lflow.papers import figure
 from lflow.papers.anila_training_findings import METHODS, RADII
 from lflow.papers.experiment import Config, Findings, Job, Record, key
+from lflow.papers.learn import WeightsLost
 from tests.statistics import one_thread  # noqa: F401  (a fixture)
 
 
@@ -103,7 +104,7 @@ def test_lost_weights_and_chains_are_lost(monkeypatch: pytest.MonkeyPatch) -> No
         learner = models.get("ebm", **{k: v for k, v in config["model"].items() if k != "name"}).build((2,))
         learner.net = Bowl()
         look(5, learner)
-        raise ArithmeticError
+        raise WeightsLost
 
     monkeypatch.setattr(paper, "learn", learn)
     config = {"method": "ula", "seed": 0, "h": 100.0, "b": None, "steps": 5, "gradients": 60, "chains": 20}

@@ -24,7 +24,7 @@ from lflow.models.base import Learner
 from lflow.models.ebm import EBM, EBMLearner
 from lflow.papers.anila_training_findings import METHODS, RADII, conclude
 from lflow.papers.experiment import Config, Findings, Job
-from lflow.papers.learn import learn
+from lflow.papers.learn import WeightsLost, learn
 
 __all__ = ["TITLE", "conclude", "draw", "jobs", "work"]
 
@@ -84,7 +84,7 @@ def _train(config: Config, look: Any) -> float:
     }
     try:
         learn(run, max(1, config["steps"] // _LOOKS), look)
-    except ArithmeticError:
+    except WeightsLost:
         return 1.0
     return 0.0
 
