@@ -17,6 +17,7 @@ from lflow.energies import from_callable
 from lflow.models.hvae import HVAELearner
 from lflow.models.langevin_vae import LangevinVAELearner, refreshment
 from lflow.models.variational import VariationalLearner
+from lflow.nets import ACTIVATIONS
 from lflow.noise import StepNoise
 from lflow.papers.langevin_vae_gaussian import (
     DIM,
@@ -297,11 +298,41 @@ def test_the_published_networks_take_other_images(shape: tuple[int, int, int]) -
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match=r"noise takes a friction of 0\.0001 or more"):
         models.get("langevin_vae", mode="noisy", friction=0.0, learn_friction=False).build((5,))
-    with pytest.raises(ValueError, match="between 0 and 10, to be learned, cannot start at 0"):
+    with pytest.raises(ValueError, match="friction must be between 0 and 10, ends left out, where"):
         models.get("langevin_vae", friction=0.0).build((5,))
+    with pytest.raises(ValueError, match=r"step_size must be between 0 and 0\.5, ends left out"):
+        models.get("hvae", step_size=0.5).build((5,))
+    assert models.get("hvae", step_size=0.5, learn_step_size=False).build((5,))
     with pytest.raises(ValueError, match="step_size must be between"):
         models.get("hvae", step_size=0.7)
     assert models.get("langevin_vae", friction=0.0, learn_friction=False).build((5,))
+
+
+@pytest.mark.parametrize("name", ["hvae", "langevin_vae"])
+def test_a_chain_that_is_learned_through_remarks_on_what_has_no_second_derivative(name: str) -> None:
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64, requires_grad=True)
+    for activation in ACTIVATIONS:
+        (slope,) = torch.autograd.grad(ACTIVATIONS[activation]()(x).sum(), x, create_graph=True)
+        bends = slope.requires_grad and bool(torch.autograd.grad(slope.sum(), x)[0].any())
+        remark = models.get(name, activation=activation).remark(100)
+        assert bool(remark) is not bends, activation
+        assert bends or remark.startswith(f"{activation} has no second derivative")
+
+
+def test_each_mode_of_the_langevin_vae_has_its_own_equation() -> None:
+    def equation(mode: str, **settings: Any) -> str:
+        return models.get("langevin_vae", mode=mode, **settings).equation
+
+    still, noisy, credited = (equation(mode) for mode in ("deterministic", "noisy", "reverse_kernel"))
+    assert r"R = -K\,\nu\,\sum_{i=1}^{d} \varepsilon_i" in still
+    assert r"R = -K\,\nu\,\sum_{i=1}^{d} \varepsilon_i" in noisy
+    assert r"R = -K\,\nu\,d\,\varepsilon" in equation("noisy", learn_step_size=False)
+    assert r"\xi" in noisy
+    assert r"\xi" not in still
+    assert "-K" not in credited
+    assert "leapfrog" in credited
+    assert all(models.get_class("langevin_vae").formula in each for each in (still, noisy, credited))
+    assert models.get("hvae").equation == models.get_class("hvae").formula
 
 
 def test_what_is_not_the_papers_own_says_so() -> None:

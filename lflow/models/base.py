@@ -61,6 +61,11 @@ class Model(Declared):
     reference: ClassVar[str] = ""
     presets: ClassVar[Mapping[str, Preset]] = {}
 
+    @property
+    def equation(self) -> str:
+        """The formula as these settings have it, in LaTeX."""
+        return self.formula
+
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> Learner:
         """The networks for data of that shape, (c, h, w) in [-1, 1] or (dim,); `levels` grey values a pixel.
 

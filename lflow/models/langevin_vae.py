@@ -47,7 +47,7 @@ class LangevinVAE(ChainSettings):
     title = "Langevin VAE"
     formula = (
         r"\mathcal{L} = \log p(x, z_K) + \log \mathcal{N}(p_K) - \log q(z_0 \mid x) - \log \mathcal{N}(p_0)"
-        r" - K\,\nu\,d\,\varepsilon"
+        r" + R"
     )
     reference = (
         "What runs here, after the idea of Wang & Delingette 2020, arXiv 2009.01675; the step is that of "
@@ -76,6 +76,29 @@ class LangevinVAE(ChainSettings):
     )
     learn_friction: bool = param(True, help="learn ν, between 0 and 10")
 
+    @property
+    def equation(self) -> str:
+        """The formula, with how the mode moves and with its R."""
+        noise = r" + \sqrt{2\nu\varepsilon}\,\xi" if self.mode == "noisy" else ""
+        moves: tuple[str, ...]
+        if self.mode == "reverse_kernel":
+            moves = (
+                r"\tilde p_k = a\,p_{k-1} + \sqrt{1 - a^2}\,\xi_k, \quad a = e^{-\nu\varepsilon}",
+                r"(z_k, p_k) = \mathrm{leapfrog}_\varepsilon(z_{k-1}, \tilde p_k)",
+            )
+            adds = r"R = \sum_{k=1}^{K} \log \mathcal{N}(p_{k-1}) - \log \mathcal{N}(\tilde p_k)"
+        else:
+            moves = (
+                r"K \text{ times:} \quad p \leftarrow e^{-\nu\varepsilon/2} p, \quad "
+                r"z \leftarrow z + \tfrac\varepsilon2 p",
+                rf"p \leftarrow p - \varepsilon\,\nabla U(z){noise}",
+                r"z \leftarrow z + \tfrac\varepsilon2 p, \quad p \leftarrow e^{-\nu\varepsilon/2} p",
+            )
+            sizes = r"\sum_{i=1}^{d} \varepsilon_i" if self.learn_step_size else r"d\,\varepsilon"
+            adds = rf"R = -K\,\nu\,{sizes}"
+        lines = r" \\ ".join((*moves, self.formula, adds))
+        return rf"\begin{{gathered}} {lines} \end{{gathered}}"
+
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> LangevinVAELearner:
         if self.friction < LEAST_NOISY_FRICTION and self.mode != "deterministic":
             raise ValueError(
@@ -92,7 +115,9 @@ class LangevinVAELearner(ChainLearner):
     def __init__(self, settings: LangevinVAE, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
         low = 0.0 if settings.mode == "deterministic" else LEAST_NOISY_FRICTION
-        self.friction = Bounded(settings.friction, LARGEST_FRICTION, (), settings.learn_friction, low)
+        self.friction = Bounded(
+            "friction", settings.friction, LARGEST_FRICTION, (), settings.learn_friction, low
+        )
 
     @property
     def gradient_evaluations(self) -> int:

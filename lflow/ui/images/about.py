@@ -30,7 +30,7 @@ def model() -> None:
     """How the energy was learned, and the model's card."""
     learner = trained().learner
     with st.expander("The model"):
-        st.latex(learner.settings.formula)
+        st.latex(learner.settings.equation)
         st.caption(learner.settings.reference)
         card = (folder() / "README.md").read_text(encoding="utf-8")
         st.markdown(re.sub(r"^#+ ", "##### ", card, flags=re.MULTILINE))  # headings within a page's

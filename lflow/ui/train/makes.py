@@ -216,8 +216,8 @@ def how(seen: Snapshot) -> None:
         return
     model, place = seen.config.model, f"{runs_folder()}/{seen.name}"
     with st.expander("How it is trained"):
-        if model.formula:
-            st.latex(model.formula)
+        if model.equation:
+            st.latex(model.equation)
         if model.reference:
             st.caption(plain(model.reference))
         st.markdown("The same run from the command line, which appears here too:")
