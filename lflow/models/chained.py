@@ -16,6 +16,7 @@ from torch import Tensor
 from lflow.draws import Draws
 from lflow.energies.base import value_and_grad
 from lflow.models.variational import VariationalLearner, VariationalSettings
+from lflow.nets import is_smooth
 from lflow.nets.bounded import Bounded
 from lflow.nets.flows.flow import standard_normal
 from lflow.spec import param
@@ -32,9 +33,17 @@ class ChainSettings(VariationalSettings):
         5, 1, 1000, log=True, shown=(1, 50), unit="steps", label="Chain steps K", help="K, of the chain"
     )
     step_size: float = param(
-        0.2, 1e-6, LARGEST_STEP, log=True, help="ε of the chain; of a learned one the start"
+        0.2, 1e-6, LARGEST_STEP, log=True, help="ε of the chain; of a learned one the start, below 0.5"
     )
     learn_step_size: bool = param(True, help="learn ε, one for each coordinate, between 0 and 0.5")
+
+    def remark(self, batch_size: int) -> str:
+        if is_smooth(self.activation):
+            return ""
+        return (
+            f"{self.activation} has no second derivative: what is learned through the chain does not see how "
+            "the decoder bends; silu, softplus, gelu and tanh have one"
+        )
 
 
 class End(NamedTuple):
@@ -53,7 +62,7 @@ class ChainLearner(VariationalLearner):
     def __init__(self, settings: ChainSettings, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
         size, dim = settings.step_size, settings.latent_dim
-        self.step_sizes = Bounded(size, LARGEST_STEP, (dim,), settings.learn_step_size)
+        self.step_sizes = Bounded("step_size", size, LARGEST_STEP, (dim,), settings.learn_step_size)
 
     def energy_gradient(self, x: Tensor) -> Callable[[Tensor], Tensor]:
         """z -> -∇_z log p(x, z), (n, latent_dim); differentiable in turn where z is."""

@@ -99,7 +99,7 @@ class Tempering(nn.Module):
         if self.kind == "fixed":
             self.log_excess = nn.Parameter(torch.tensor(math.log(settings.initial_temperature - 1)))
         elif self.kind == "free":
-            self.free = Bounded(settings.initial_factor, 1.0, (self.num_steps,))
+            self.free = Bounded("initial_factor", settings.initial_factor, 1.0, (self.num_steps,))
 
     def forward(self, like: Tensor) -> Tensor:
         """(K,), of the type of `like` and where it is."""

@@ -1,7 +1,7 @@
 """The nets that models are made of: energies, generators, encoders, classifiers, and normalizing flows."""
 
 from lflow.nets import flows
-from lflow.nets.blocks import ACTIVATIONS, activated, start_orthogonal
+from lflow.nets.blocks import ACTIVATIONS, activated, is_smooth, start_orthogonal
 from lflow.nets.encoders import Classifier, classifier, encoder
 from lflow.nets.energies import EnergyNet, energy_net
 from lflow.nets.generators import generator
@@ -16,5 +16,6 @@ __all__ = [
     "energy_net",
     "flows",
     "generator",
+    "is_smooth",
     "start_orthogonal",
 ]

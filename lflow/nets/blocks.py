@@ -34,6 +34,11 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+def is_smooth(name: str) -> bool:
+    """Whether an activation has a second derivative, which learning through a chain uses."""
+    return not isinstance(activation(name), nn.ReLU | nn.LeakyReLU)
+
+
 def mlp(sizes: Sequence[int], act: str, layer_norm: bool = False) -> list[nn.Module]:
     """Linear layers of the sizes, in and out among them, with activations between: none after the last.
 

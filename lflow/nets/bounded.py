@@ -11,18 +11,24 @@ from torch import Tensor, nn
 class Bounded(nn.Module):
     """low + (high - low) · sigmoid(raw): so many numbers in (low, high), all of them `start` at first.
 
-    raw is a parameter where they are learned and a buffer where they are not. ValueError for a start outside,
-    or on an edge, from which nothing is learned.
+    raw is a parameter where they are learned and a buffer where they are not. ValueError, about `name`, for a
+    start outside, or on an edge, from which nothing is learned.
     """
 
     def __init__(
-        self, start: float, high: float, shape: Sequence[int] = (), learned: bool = True, low: float = 0.0
+        self,
+        name: str,
+        start: float,
+        high: float,
+        shape: Sequence[int] = (),
+        learned: bool = True,
+        low: float = 0.0,
     ) -> None:
         super().__init__()
         inside = low < start < high if learned else low <= start <= high
         if not inside:
-            learn = ", to be learned," if learned else ""
-            raise ValueError(f"a number between {low:g} and {high:g}{learn} cannot start at {start:g}")
+            ends = ", ends left out, where it is learned" if learned else ""
+            raise ValueError(f"{name} must be between {low:g} and {high:g}{ends}, got {start:g}")
         self.low, self.high = low, high
         share = (start - low) / (high - low)
         raw = torch.logit(torch.full(tuple(shape), share, dtype=torch.float64))
