@@ -16,6 +16,14 @@ from lflow.spec import Declared, parameters
 Kind = TypeVar("Kind", bound=Declared)
 
 
+class NotRegistered(ValueError):
+    """A name that no class of a kind has, here."""
+
+    def __init__(self, kind: str, name: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.kind, self.name = kind, name
+
+
 class Registry(Generic[Kind]):
     """The classes of one kind by name, in the order in which they were registered."""
 
@@ -45,13 +53,14 @@ class Registry(Generic[Kind]):
         return tuple(self._classes)
 
     def get_class(self, name: str) -> type[Kind]:
-        """The class of a name. ValueError names the nearest known ones."""
+        """The class of a name. NotRegistered names the nearest known ones."""
         self._load_entry_points()
         if name not in self._classes:
             near = difflib.get_close_matches(str(name), self._classes, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             known = ", ".join(self._classes)
-            raise ValueError(f"there is no {self.kind} named {name!r}.{hint} Known: {known}")
+            sentence = f"there is no {self.kind} named {name!r}.{hint} Known: {known}"
+            raise NotRegistered(self.kind, name, sentence)
         return self._classes[name]
 
     def get(self, name: str, **arguments: Any) -> Kind:

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lflow.models.base import Learner
+from lflow.registry import NotRegistered
 from lflow.spec import CONFIG_VERSION, check_version
 from lflow.training.config import Config, make_config
 
@@ -104,6 +105,11 @@ def read(path: Path) -> Checkpoint:
         config = make_config(about["config"])
         notes = {name: about["notes"][name] for name in ("seconds", "best", "best_metric")}
         return Checkpoint(config, shape, levels, step, notes, tensors)
+    except NotRegistered as error:  # the file is whole: a class of somebody's own made it
+        made_by = f"a {error.kind} named {error.name!r}"
+        raise ValueError(
+            f"{path} is of {made_by}, which is not known here: import the module that registers it first"
+        ) from None
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path} is not a checkpoint that lflow can read, or is damaged: {reason}") from None
