@@ -14,16 +14,18 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from lflow import __version__
-from lflow.spec import Parameter, parameters, plain_number
+from lflow.spec import Declared, Parameter, parameters, plain_number
 
 Arguments = argparse.Namespace
+PROGRAM = "python -m lflow"
+"""What a hint says before a command."""
 _SECONDS_BETWEEN = 3  # lines of progress
 
 
@@ -63,7 +65,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> Parser:
-    parser = Parser(prog="lflow", allow_abbrev=False, description="Langevin flows from the command line.")
+    parser = Parser(prog=PROGRAM, allow_abbrev=False, description="Langevin flows from the command line.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, command in COMMANDS.items():
@@ -144,7 +146,7 @@ def add_parameters(
     of = f"parameters of the {role} {owner}".rstrip()
     group = parser.add_argument_group(of) if role and declared else parser
     for parameter in declared:
-        flag = f"--{parameter.name.replace('_', '-')}"
+        flag = flag_of(parameter)
         if flag in parser._option_string_actions:
             flag = f"--{role}-{flag[2:]}"
         options: dict[str, Any] = {"type": _parse(parameter), "help": _help(parameter)}
@@ -154,6 +156,21 @@ def add_parameters(
         if parameter.kind is bool:  # the flag alone says true
             options |= {"nargs": "?", "const": True}
         group.add_argument(flag, **options)
+
+
+def flag_of(parameter: Parameter) -> str:
+    """The flag of a parameter whose name is not taken."""
+    return f"--{parameter.name.replace('_', '-')}"
+
+
+def without_effect(owner: Declared, names: Collection[str]) -> list[str]:
+    """A sentence on each of the owner's parameters of these names that has no effect beside the others."""
+    values = owner.config()
+    return [
+        f"{flag_of(each)} has no effect: {each.when[0]} is {values[each.when[0]]}"
+        for each in parameters(owner)
+        if each.when and each.name in names and not each.has_effect(values)
+    ]
 
 
 def _help(parameter: Parameter) -> str:

@@ -40,6 +40,11 @@ class Parameter:
     when: tuple[str, str] | None = None
     """Another parameter of its owner and the value of that one at which alone this one has an effect."""
 
+    def has_effect(self, beside: Mapping[str, Any]) -> bool:
+        """Whether it has an effect beside its owner's other values, as far as these are given."""
+        name, value = self.when or ("", None)
+        return beside.get(name, value) == value
+
     def title(self, choice: str) -> str:
         """What a list calls a choice."""
         return dict(zip(self.choices or (), self.titles, strict=False)).get(choice, choice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,30 @@ def test_a_model_remarks_on_what_is_allowed(tmp_path: Path, capsys: pytest.Captu
     assert cli.main([*words, "--features", "100", "--run-dir", str(tmp_path / "enough")]) == 0
     assert "features" not in capsys.readouterr().err
     assert make_config({"model": "vae", "preset": "digits"}).remark == ""
+
+
+def test_a_flag_without_effect_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(name: str, *words: str) -> list[str]:
+        run = [*words, "--max-steps", "1", "--num-samples", "1", "--run-dir", str(tmp_path / name)]
+        assert cli.main(["train", "vae", "--preset", "digits", *run]) == 0
+        return [line for line in capsys.readouterr().err.splitlines() if "no effect" in line]
+
+    of_draws = "lflow: --num-importance has no effect: objective is elbo"
+    assert told("flag", "--num-importance", "4") == [of_draws]
+    assert told("pair", "--model-param", "num_importance=4", "--sigma", "0.1") == [
+        "lflow: --sigma has no effect: likelihood is bernoulli",
+        of_draws,
+    ]
+    assert told("used", "--num-importance", "4", "--objective", "iwae") == []
+    assert told("of the preset") == []
+
+
+def test_the_hint_how_to_go_on_can_be_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(tmp_path / "a run")
+    assert cli.main(["train", "toy", "--max-steps", "2", "--run-dir", run]) == 0
+    hint = capsys.readouterr().out.splitlines()[0].partition("; to go on: ")[2]
+    assert shlex.split(hint) == ["python", "-m", "lflow", "resume", run, "--num-steps", "N"]
+    assert cli.main([*shlex.split(hint)[3:-1], "3"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lflow.cli import Arguments, Parser, show
+from lflow.cli import PROGRAM, Arguments, Parser, show
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ def run(arguments: Arguments) -> int:
 
 def _table(rows: Sequence[Mapping[str, Any]], broken: Sequence[str], folder: Path) -> str:
     if not rows and not broken:
-        return f"no runs in {folder}: `lflow train MODEL` starts one"
+        return f"no runs in {folder}: `{PROGRAM} train MODEL` starts one"
     width = max((len(row["run"]) for row in rows), default=0)
     lines = [
         f"{row['run']:{width}}  {row['model']:12} {row['data']:12} {row['state']:8} "

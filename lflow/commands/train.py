@@ -5,13 +5,14 @@ Under `torchrun` every process runs the command, and the first one reports.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lflow.cli import Arguments, Parser, add_parameters, given, show
+from lflow.cli import PROGRAM, Arguments, Parser, add_parameters, given, show, without_effect
 from lflow.spec import parameters
 
 
@@ -54,20 +55,22 @@ def run(arguments: Arguments) -> int:
     from lflow.training.parallel import leads
 
     owner = models.get_class(arguments.model)
+    owners = {"model": owner, "data": DataChoice, "training": Training}
+    asked = {part: given(arguments, part, each) for part, each in owners.items()}
     config = make_config(
         {
-            "model": {"name": arguments.model, **given(arguments, "model", owner)},
+            **asked,
+            "model": {"name": arguments.model, **asked["model"]},
             "preset": arguments.preset,
-            "data": given(arguments, "data", DataChoice),
-            "training": given(arguments, "training", Training),
             "seed": arguments.seed,
             "max_steps": arguments.max_steps,
         }
     )
     stem = "-".join(filter(None, (arguments.model, config.preset)))
     folder = arguments.run_dir or new_name(runs_folder(), stem)
-    if leads() and (remark := config.remark):
-        print(f"lflow: {remark}", file=sys.stderr)
+    notes = [note for part in asked for note in without_effect(getattr(config, part), asked[part])]
+    for note in filter(None, (config.remark, *notes) if leads() else ()):
+        print(f"lflow: {note}", file=sys.stderr)
     train(config, folder, arguments.device, progress())
     return report(arguments, folder)
 
@@ -88,7 +91,7 @@ def report(arguments: Arguments, path: Path) -> int:
     found["best_step"] = checkpoint.step_of(folder.best)
     found["validation"] = lines[-1] if lines else None
     further = {"stopped": "", "done": " --num-steps N"}.get(status.state)
-    end = "" if further is None else f"; to go on: lflow resume {path}{further}"
+    end = "" if further is None else f"; to go on: {PROGRAM} resume {shlex.quote(str(path))}{further}"
     told = f"{path}: {status.state} at step {status.step:,}{end}"
     show(arguments, found, "\n".join(filter(None, (told, checkpoint.which(path)))))
     return 0

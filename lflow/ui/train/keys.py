@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from lflow import data, models
+from lflow.cli import PROGRAM
 from lflow.data.descriptions import HUB_SETS
 from lflow.models.base import Model
 from lflow.spec import Parameter, parameters
@@ -103,8 +104,7 @@ def apply_to(source: str, field: Field) -> bool:
 
 def has_effect(field: Field, chosen: Sequence[tuple[Field, Any]]) -> bool:
     """Whether a field matters beside what is chosen of its part, as its declaration says."""
-    name, value = field.parameter.when or ("", "")
-    return not any((each.part, each.name) == (field.part, name) and x != value for each, x in chosen)
+    return field.parameter.has_effect({each.name: x for each, x in chosen if each.part == field.part})
 
 
 def _key(*parts: str) -> str:
@@ -147,7 +147,7 @@ def stem(config: Config) -> str:
 def command(config: Config, run_dir: str) -> str:
     """The command line that trains such a run: what differs from its preset is named."""
     plain = make_config({"model": config.model.name, "preset": config.preset}).as_json()
-    words = ["python -m lflow train", config.model.name]
+    words = [PROGRAM, "train", config.model.name]
     words += [f"--preset {config.preset}"] if config.preset else []
     for part in ("data", "model", "training"):
         for name, value in config.as_json()[part].items():

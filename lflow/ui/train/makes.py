@@ -17,6 +17,7 @@ import streamlit as st
 import torch
 from PIL import Image
 
+from lflow.cli import PROGRAM
 from lflow.evaluation.report import as_json
 from lflow.evaluation.subject import Subject
 from lflow.spec import Parameter, counted, parameters
@@ -157,16 +158,17 @@ def _same(name: str, wanted: Wanted) -> None:
     """The commands that make the same."""
     in_python = " and in Python" if wanted.task == SAMPLES else ""
     st.caption(f"The same from the file that you take along, on the command line{in_python}:")
-    words = ["python", "-m", "lflow", "generate", f"{name}.safetensors"]
+    words = ["generate", f"{name}.safetensors"]
     words += [] if wanted.task == SAMPLES else ["--task", wanted.task]
     num = wanted.settings.num
     words += ["--num", str(num), "--seed", str(wanted.seed)]
     for setting in _uses(wanted.task):
         words += [f"--{setting}", f"{getattr(wanted.settings, setting)}"]
-    st.code(shlex.join([*words, "--out", f"{name}.png"]), language="bash", wrap_lines=True)
+    line = f"{PROGRAM} {shlex.join([*words, '--out', f'{name}.png'])}"
+    st.code(line, language="bash", wrap_lines=True)
     load = f"lflow.load({f'{name}.safetensors'!r})"
     if wanted.task == SAMPLES:
-        st.code(f"{load}.synthesize({num}, seed={wanted.seed})", language="python")
+        st.code(f"{load}.synthesize({num}, seed={wanted.seed})", language="python", wrap_lines=True)
 
 
 class Made(NamedTuple):
@@ -224,7 +226,7 @@ def how(seen: Snapshot) -> None:
         st.code(keys.command(seen.config, place), language="bash", wrap_lines=True)
         if not seen.is_example:
             st.markdown("How good it is, in numbers, which appear here too:")
-            st.code(f"python -m lflow evaluate {shlex.quote(place)}", language="bash", wrap_lines=True)
+            st.code(f"{PROGRAM} evaluate {shlex.quote(place)}", language="bash", wrap_lines=True)
 
 
 def measured(seen: Snapshot) -> None:
@@ -236,9 +238,9 @@ def measured(seen: Snapshot) -> None:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             st.table(_table(found["scores"]))
-            st.caption(f"Of the checkpoint of step {int(found['step']):,}, by `lflow evaluate`.")
+            st.caption(f"Of the checkpoint of step {int(found['step']):,}, by `{PROGRAM} evaluate`.")
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            st.warning("evaluation.json is not what `lflow evaluate` writes.")
+            st.warning(f"evaluation.json is not what `{PROGRAM} evaluate` writes.")
 
 
 def _table(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
