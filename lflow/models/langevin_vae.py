@@ -46,8 +46,8 @@ class LangevinVAE(ChainSettings):
 
     title = "Langevin VAE"
     formula = (
-        r"\mathcal{L} = \log p(x, z_K) + \log \mathcal{N}(p_K) - \log q(z_0 \mid x) - \log \mathcal{N}(p_0)"
-        r" + R"
+        r"\mathcal{L} = \log p(x, z_K) + \log \mathcal{N}(p_K) \\ "
+        r"- \log q(z_0 \mid x) - \log \mathcal{N}(p_0) + R"
     )
     reference = (
         "What runs here, after the idea of Wang & Delingette 2020, arXiv 2009.01675; the step is that of "
@@ -83,7 +83,8 @@ class LangevinVAE(ChainSettings):
         moves: tuple[str, ...]
         if self.mode == "reverse_kernel":
             moves = (
-                r"\tilde p_k = a\,p_{k-1} + \sqrt{1 - a^2}\,\xi_k, \quad a = e^{-\nu\varepsilon}",
+                r"\tilde p_k = a\,p_{k-1} + \sqrt{1 - a^2}\,\xi_k",
+                r"a = e^{-\nu\varepsilon}",
                 r"(z_k, p_k) = \mathrm{leapfrog}_\varepsilon(z_{k-1}, \tilde p_k)",
             )
             adds = r"R = \sum_{k=1}^{K} \log \mathcal{N}(p_{k-1}) - \log \mathcal{N}(\tilde p_k)"
