@@ -26,7 +26,7 @@ def test_every_setting_of_every_model_has_a_control(model: str) -> None:
     wanted = {field for field in apply if keys.has_effect(field, begun)}
     assert {f"train_{field.parameter.name}" for field in wanted} <= drawn
     assert not {f"train_{field.parameter.name}" for field in set(apply) - wanted} & drawn
-    assert 3 <= sum(field.in_view for field in fields) <= 4
+    assert 3 <= sum(field.in_view for field in fields) <= 5
 
 
 def test_what_has_no_effect_is_not_shown() -> None:

@@ -39,6 +39,27 @@ def test_every_key_is_declared_once_and_checks_its_value() -> None:
         known["toy_rings_data"].parse("/etc/passwd")  # named data alone: a text is no path
 
 
+def test_what_sets_a_model_apart_comes_before_what_it_shares() -> None:
+    def of_the_model(name: str) -> list[keys.Field]:
+        return [each for each in keys.fields(name, "digits") if each.part == "model"]
+
+    def in_view(name: str) -> list[str]:
+        return [each.name for each in of_the_model(name) if each.in_view]
+
+    assert in_view("hvae") == ["tempering", "num_steps", "step_size"]
+    assert in_view("langevin_vae")[:2] == ["mode", "friction"]
+    assert {"step_size", "metropolis"} < set(in_view("lae"))
+    assert in_view("vae")[0] == "objective"
+    order = [each.name for each in of_the_model("langevin_vae")]
+    wanted = [
+        "mode",
+        "num_steps",
+        "learning_rate",
+        "latent_dim",
+    ]  # own, the chain's, an encoder's, any latent's
+    assert [name for name in order if name in wanted] == wanted
+
+
 def test_other_data_than_the_presets_are_named_and_lose_what_points_lack() -> None:
     fields = keys.fields("toy", "rings")
     values = [(each, each.parameter.default) for each in fields if keys.apply_to("two_moons", each)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from lflow import data, models
 from lflow.cli import PROGRAM
 from lflow.data.descriptions import HUB_SETS
 from lflow.models.base import Model
-from lflow.spec import Parameter, parameters
+from lflow.spec import Declared, Parameter, parameters
 from lflow.training.config import SEED, Config, DataChoice, Training, make_config
 from lflow.training.fit import refuse_misfit
 from lflow.ui.keys import HIDE, VERSION
@@ -29,7 +29,7 @@ DEVICE = Parameter(
 )
 FROM_THE_HUB = " (a download)"
 _IN_VIEW: dict[str, tuple[str, ...]] = {"training": ("num_steps", "batch_size"), "data": ()}
-_OF_THE_MODEL_IN_VIEW = 2
+_OF_THE_MODEL_IN_VIEW = 3
 _OF_PICTURES = ("size", "grey", "binary")
 
 
@@ -82,7 +82,7 @@ def fields(model: str, preset: str) -> tuple[Field, ...]:
     found = []
     for part, owner in (("training", Training), ("model", cls), ("data", DataChoice)):
         given = settings.get(part, {})
-        shown = [p for p in parameters(owner) if p.name != "source"]
+        shown = [p for p in _own_first(owner) if p.name != "source"]
         for parameter in shown:
             default = parameter.check(given.get(parameter.name, parameter.default))
             declared = replace(parameter, name=_key(model, preset, part, parameter.name), default=default)
@@ -91,10 +91,21 @@ def fields(model: str, preset: str) -> tuple[Field, ...]:
     return tuple(found)
 
 
+def _own_first(cls: type[Declared]) -> list[Parameter]:
+    """The parameters of a class, those first that set it apart: its own, then those of its nearest base."""
+    return sorted(parameters(cls), key=lambda parameter: _shared(cls, parameter.name))
+
+
+def _shared(cls: type[Declared], name: str) -> int:
+    """How many of a class and its bases have a parameter."""
+    bases = (base for base in cls.__mro__ if is_dataclass(base))
+    return sum(any(each.name == name for each in parameters(base)) for base in bases)
+
+
 def _first(cls: type[Model], given: Mapping[str, Any]) -> list[str]:
-    """The parameters of a model that matter most: those that the preset sets, then in their order."""
-    names = [parameter.name for parameter in parameters(cls) if not parameter.advanced]
-    return sorted(names, key=lambda name: name not in given)[:_OF_THE_MODEL_IN_VIEW]
+    """The parameters of a model that matter most: those that set it apart, of these first the preset's."""
+    names = [parameter.name for parameter in _own_first(cls) if not parameter.advanced]
+    return sorted(names, key=lambda name: (_shared(cls, name), name not in given))[:_OF_THE_MODEL_IN_VIEW]
 
 
 def apply_to(source: str, field: Field) -> bool:
