@@ -15,6 +15,7 @@ import streamlit as st
 from lflow.papers.figure import moved_apart
 from lflow.ui.curves import INK, theme_index
 from lflow.ui.explain import number
+from lflow.ui.film.ink import nice_ticks
 from lflow.ui.theme import FAMILY_COLOURS
 from lflow.ui.train.numbers import Panel, Series, domain
 
@@ -60,7 +61,8 @@ def draw(panel: Panel, last: int, height: int = HEIGHT) -> Vega:
 
 
 def _axes(last: int, span: tuple[float, float]) -> tuple[Vega, Vega]:
-    ticks = {"values": sorted({0, last // 2, last}), "format": ",d", "grid": False}
+    steps = [tick.value for tick in nice_ticks(0, last, 4) if tick.value == int(tick.value)]
+    ticks = {"values": steps, "format": ",d", "grid": False}
     numbers = {"tickCount": 3, "grid": False, "minExtent": _LEFT, "maxExtent": _LEFT, "format": ".4~g"}
     x = {"field": "x", "type": "quantitative", "title": None, "axis": ticks}
     y = {"field": "y", "type": "quantitative", "title": None, "axis": numbers}

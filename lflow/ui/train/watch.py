@@ -126,7 +126,7 @@ def _picture(seen: Snapshot, curves: Sequence[Panel]) -> None:
             height = charts.HEIGHT * _IN_VIEW // len(shown)
             charts.show(panel, last_step(curves), f"{PREFIX}-chart-{place}", height)
         if curves:
-            st.markdown(plain(words.learned(curves)))
+            st.markdown(plain(words.learned(curves, not seen.is_active)))
         else:
             st.caption(words.no_numbers(seen))
     if curves[_IN_VIEW:]:

@@ -69,15 +69,18 @@ def no_numbers(seen: Snapshot) -> str:
     return "The first numbers come in a moment." if seen.is_active else "There are no numbers."
 
 
-def learned(panels: Sequence[Panel]) -> str:
-    """What the curves show: the quantity that the run is judged by, now and at its best."""
+def learned(panels: Sequence[Panel], over: bool) -> str:
+    """What the curves show: the quantity that the run is judged by, now and at its best.
+
+    over: whether the run is, so that its least is that of all.
+    """
     judged = next((panel for panel in panels if panel.best), None)
     if judged is None or judged.best is None:
         return ""
     of_validation = next(series for series in judged.series if series.validates)
     last, (step, best) = of_validation.values[-1], judged.best
     if step == of_validation.steps[-1]:
-        now = f"{number(best)} at step {step:,}, its least so far"
+        now = f"{number(best)} at step {step:,}, its least{'' if over else ' so far'}"
     else:
         now = f"{number(last)} at step {of_validation.steps[-1]:,}"
         now += f"; its least was {number(best)}, at step {step:,}"
