@@ -21,13 +21,18 @@ PAGES = (
     ("train.py", "Train", "train"),
 )
 
-# What no theme setting can say. On a narrow screen the picture comes before its controls. Streamlit's own
-# running sign has a button that would end a run halfway and leave its pieces: a page has its own Stop.
+# What no theme setting can say. On a narrow screen the picture comes before its controls and is as wide, and
+# what stands at the right of a title begins at the left under it. Streamlit's own running sign has a button
+# that would end a run halfway and leave its pieces: a page has its own Stop.
 STYLE = """<style>
 @media (max-width: 640px) {
   .st-key-picture-first-when-narrow > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
     flex-direction: column-reverse;
   }
+  .st-key-picture-first-when-narrow > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
+    width: 100%;
+  }
+  .st-key-left-when-narrow { justify-content: flex-start; }
 }
 [data-testid="stStatusWidget"] { display: none; }
 </style>"""

@@ -130,7 +130,12 @@ class PageState:
 
         has_seed: false where a seed would change nothing, and is not drawn.
         """
-        with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="bottom"):
+        with st.container(
+            horizontal=True,
+            horizontal_alignment="right",
+            vertical_alignment="bottom",
+            key="left-when-narrow",
+        ):
             value = self.seed() if has_seed else SEED.default
             st.button("Reset", on_click=self._reset, help="Every control but the seed")
             place = self.link_place()
