@@ -200,7 +200,8 @@ def unusable(trained: RunFolder, folder: Path) -> dict[str, tuple[Path, str]]:
     found["nowhere"] = folder / "nowhere", "there is no checkpoint"
     found["a huge shape"] = rewritten(trained.best, folder / "huge.safetensors", shape=[10**9]), cannot
     found["another shape"] = rewritten(trained.best, folder / "other.safetensors", shape=[3]), "do not fit"
-    found["a stranger"] = rewritten(trained.best, folder / "strange.safetensors", config=stranger), cannot
+    strange = rewritten(trained.best, folder / "strange.safetensors", config=stranger)
+    found["a stranger"] = strange, "is of a model named 'no_such_model', which is not known here"
     found["a later version"] = rewritten(trained.best, folder / "later.safetensors", version=99), "version 99"
     return found
 

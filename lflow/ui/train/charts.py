@@ -61,7 +61,7 @@ def draw(panel: Panel, last: int, height: int = HEIGHT) -> Vega:
 
 
 def _axes(last: int, span: tuple[float, float]) -> tuple[Vega, Vega]:
-    steps = [tick.value for tick in nice_ticks(0, last, 4) if tick.value == int(tick.value)]
+    steps = [tick.value for tick in nice_ticks(0, last, 5) if tick.value == int(tick.value)]
     ticks = {"values": steps, "format": ",d", "grid": False}
     numbers = {"tickCount": 3, "grid": False, "minExtent": _LEFT, "maxExtent": _LEFT, "format": ".4~g"}
     x = {"field": "x", "type": "quantitative", "title": None, "axis": ticks}
