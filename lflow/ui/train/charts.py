@@ -20,7 +20,7 @@ from lflow.ui.theme import FAMILY_COLOURS
 from lflow.ui.train.numbers import Panel, Series, domain
 
 HEIGHT = 150
-_ROOM = 0.34  # of the width, for the names at the lines' ends
+_ROOM = 0.4  # of the width, for the names at the lines' ends
 _APART = 16  # px between two names
 _BESIDE = 9  # px from a line's end to its name: the ring of the best lies between
 _AROUND = 82  # px of the height that axis and title take
