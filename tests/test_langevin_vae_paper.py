@@ -57,7 +57,7 @@ def test_sentences_say_what_the_numbers_say(monkeypatch: pytest.MonkeyPatch, tmp
     assert re.search(r"Langevin-VAE, σ = 0 - HVAE +0\.\d+ ± 0\.\d+ +higher", said)
     assert re.search(r"Langevin-VAE, σ² = 2ν - HVAE +-1\.\d+ ± 0\.\d+ +lower", said)
     assert "saves one of 6, and a training step takes 0.75 ± 0.00 of HVAE's time" in said
-    assert "ν = 0.1: the conditional bound with it -10.50 ± 0.02, without it -1.00 ± 0.02" in said
+    assert "ν = 0.1: the bound given the noise -10.50 ± 0.02, without it -1.00 ± 0.02" in said
     assert "what it finds less what the weights find is 0.25 to 0.25 nats, 0.25 on average" in said
     assert "on a few images of 75 models" in said
     assert "digits: 5 seeds, 2,000 steps of training, 100 test images; ± is the standard error" in said
