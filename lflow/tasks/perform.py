@@ -72,7 +72,8 @@ def _reconstruct(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     made = reconstruction.reconstructed(subject, x)
     whole = _whole(made)
-    score = reconstruction.scored(subject, x[whole], made[whole])
+    z = getattr(subject.learner, "inferred", "")
+    score = reconstruction.scored(subject, x[whole], made[whole], z)
     rows = {"original": x, "reconstruction": made}
     return Outcome(rows, whole, [score], rows)
 
