@@ -11,9 +11,10 @@ import lflow
 from lflow.evaluation import reconstruction
 from lflow.evaluation.subject import Subject
 from lflow.models.latent import DRAWN, LatentLearner
-from lflow.tasks import Settings, perform
+from lflow.tasks import Settings, offered, perform
 from lflow.training.config import DataChoice
 from tests.statistics import one_thread  # noqa: F401  (for every test here)
+from tests.test_models import prepared, runnable
 
 
 def learner_of(name: str, **changes: Any) -> LatentLearner:
@@ -60,3 +61,37 @@ def test_draws_are_of_the_seed_and_of_the_part(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(type(learner), "rows_at_once", 12)
     reconstruction.of_data(subject_of(learner))
     assert sizes == [12, 12, 6]
+
+
+def counted(learner: LatentLearner, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often log p(x | z) of a data point is asked for while it is reconstructed: once for a gradient, and
+    once more where a chain begins or ends."""
+    asked: list[int] = []
+    inner = learner.log_likelihood
+    monkeypatch.setattr(learner, "log_likelihood", lambda *given: (asked.append(1), inner(*given))[1])
+    x = torch.ones(1, *learner.shape)
+    learner.reconstruct(x)
+    return len(asked)
+
+
+@pytest.mark.parametrize(("name", "preset"), runnable())
+def test_the_gradients_that_a_reconstruction_takes_are_declared(
+    name: str, preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, _ = prepared(name, preset)
+    if "reconstruct" not in offered(learner) or not isinstance(learner, LatentLearner):
+        pytest.skip("it has no z to infer")
+    assert abs(learner.reconstruction_gradients - counted(learner, monkeypatch)) <= 1
+
+
+def test_a_chain_for_each_datum_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = learner_of("lae", inference_steps=30)
+    assert learner.reconstruction_gradients == 30
+    assert abs(counted(learner, monkeypatch) - 30) <= 1
+
+
+def test_a_dear_chain_is_judged_on_fewer_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconstruction, "_MOST_WORK", 20 * 64 * 10)
+    (score,) = reconstruction.of_data(subject_of(learner_of("latent_flow", num_steps=20)))
+    assert "10 test data points" in score.about
+    assert f"at {DRAWN}; each takes long" in score.about

@@ -137,6 +137,10 @@ class LAELearner(AmortisedLearner):
         chain = self.settings.chain()
         return chain.num_steps + chain.sampler().start_gradients
 
+    @property
+    def reconstruction_gradients(self) -> int:
+        return self.settings.inference_steps or 1
+
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
         features = self.features(x)
         # V is of the global batch: every process moves the same weights by the same numbers.
