@@ -193,8 +193,15 @@ class LAELearner(AmortisedLearner):
             return images(features[:, None], moved.x)[:, 0]
 
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
-        """Also condition_number: of GGᵀ for different data, half as many as there are features."""
-        different = torch.unique(x.flatten(1), dim=0)[: max(1, self.settings.features // 2)]
+        """Also condition_number: of GGᵀ for the first different data, half as many as there are features."""
         with torch.no_grad():
-            features = self.features(different.view(-1, *self.shape))
+            features = self.features(different(x)[: max(1, self.settings.features // 2)])
         return super().validate(x, draws) | {"condition_number": condition_number(features)}
+
+
+def different(x: Tensor) -> Tensor:
+    """x without the rows that were there before, in their order: sorted, neighbours would be alike."""
+    found, kind = torch.unique(x.flatten(1), dim=0, return_inverse=True)
+    place = torch.arange(len(x), device=x.device)
+    first = place.new_full((len(found),), len(x)).scatter_reduce(0, kind, place, "amin")
+    return x[first.sort().values]
