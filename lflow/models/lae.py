@@ -164,7 +164,7 @@ class LAELearner(AmortisedLearner):
         loss = -self.log_joint(repeated, z.flatten(0, 1)).mean()
         metrics = {
             "squared_error": self.squared_error(x, z[-1].detach()).detach(),
-            "weight_norm": self.weights.square().mean().sqrt(),
+            "weight_rms": self.weights.square().mean().sqrt(),
         }
         if moved.acceptance is not None:
             metrics["acceptance"] = moved.acceptance
