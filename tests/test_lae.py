@@ -296,6 +296,8 @@ def test_what_the_papers_settings_build(name: str) -> None:
     generator = 8 * 1024 + 2 * 1024 * 1024 + 3 * 1024 + 6 * 1024 + 1024 * 784 + 784
     assert sum(p.numel() for p in learner.decoder.net.parameters()) == generator
     assert learner.weights.shape == (1, 8, 1024)
+    assert isinstance(learner.decoder.net[-1], nn.Tanh)
+    assert "without the tanh that is here" in presets["mnist_paper"].about
     small = get("lae", **(settings | {"width": 32, "features": 64})).build((1, 28, 28), 256)
     x = (torch.randint(256, (4, 1, 28, 28), generator=torch.Generator().manual_seed(0)) / 127.5) - 1
     assert bool(small.training_step(x, Draws(0, 0)).losses["potential"].isfinite())
