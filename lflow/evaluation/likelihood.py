@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ from lflow.models.base import Learner
 _BATCH = 500  # data points at once
 _MOST_LATENT = 500  # of the first test data: each takes hundreds of gradients
 SAMPLES = 1000  # importance weights for each data point
+LESS_LOG_Z = "less log Z of the prior, which is estimated from below too, so that it is no lower bound"
+"""Said of log p(x) under an energy prior."""
 
 
 def exact(subject: Subject) -> list[Score]:
@@ -126,8 +129,11 @@ def _has_latent_vectors(learner: Learner) -> bool:
 
 def _latent_score(name: str, found: LogMean, about: str, subject: Subject, x: Tensor) -> Score:
     mean, error = mean_and_error(found.log_mean.cpu())
+    learner: Any = subject.learner
+    if not learner.prior.normalised:
+        about = f"{about}; {LESS_LOG_Z}"
     estimate = float(found.standard_error.square().mean()) / len(x) + found.shared_error**2
-    if of_grey_values(subject.learner):
+    if of_grey_values(learner):
         beside = {"independent pixels": independent_log_likelihood(subject.training, x.cpu())}
     else:
         beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lflow.draws import SYNTHESIS, Draws, derived_seed
@@ -72,7 +73,8 @@ def _reconstruct(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     made = reconstruction.reconstructed(subject, x)
     whole = _whole(made)
-    score = reconstruction.scored(subject, x[whole], made[whole])
+    z = getattr(subject.learner, "inferred", "")
+    score = reconstruction.scored(subject, x[whole], made[whole], z)
     rows = {"original": x, "reconstruction": made}
     return Outcome(rows, whole, [score], rows)
 
@@ -82,7 +84,12 @@ def _interpolate(subject: Subject, settings: Settings) -> Outcome:
     a, b = x[: len(x) // 2], x[len(x) // 2 : len(x) // 2 * 2]
     if not len(a):
         raise ValueError("an interpolation needs two test data points")
-    made = _offers(subject).interpolate(a, b, settings.num_points)
+    made = torch.cat(
+        [
+            _offers(subject).interpolate(a[part], b[part], settings.num_points, seed=seed)
+            for part, seed in _parts(subject, len(a), settings.num_points)
+        ]
+    )
     whole = _whole(made)
     ends, wanted = torch.cat([made[whole, 0], made[whole, -1]]), torch.cat([a[whole], b[whole]])
     everywhere = torch.ones_like(wanted)
@@ -104,7 +111,7 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     made = torch.cat(
         [
             _offers(subject).inpaint(seen[part], missing[part], settings.num_chains, seed, count)
-            for part, seed in _parts(subject, settings, len(x))
+            for part, seed in _parts(subject, len(x), settings.num_chains)
         ]
     )
     whole = _whole(made)
@@ -130,7 +137,7 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
     made = torch.cat(
         [
             _offers(subject).recover(seen[part], settings.noise, None, settings.num_chains, seed, count)
-            for part, seed in _parts(subject, settings, len(x))
+            for part, seed in _parts(subject, len(x), settings.num_chains)
         ]
     )
     made = _different(made)
@@ -149,9 +156,10 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
 def _rank(subject: Subject, settings: Settings) -> Outcome:
     chosen = subject.test.first_of_shuffle(settings.num, subject.seed)
     x = chosen.batch(slice(None), subject.device)
-    score = _offers(subject).anomaly_score(x)
+    score = _anomaly_score(subject, x)
     order, whole = score.argsort(), _whole(score)  # what is not finite comes last
     classes, held_out = chosen.labels.to(order.device)[order], subject.choice.held_out
+    arrays: dict[str, Tensor | NDArray[np.str_]]
     arrays = {"x": x[order], "scores": score[order], "classes": classes}
     if chosen.label_names:
         arrays["class_names"] = np.array(chosen.label_names)
@@ -168,6 +176,11 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
     return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order])
 
 
+def _anomaly_score(subject: Subject, x: Tensor) -> Tensor:
+    rows = _parts(subject, len(x))
+    return torch.cat([_offers(subject).anomaly_score(x[part], seed=seed) for part, seed in rows])
+
+
 def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]:
     """Is each x more ordinary than a point whose every number comes from another x? Where no score of such
     a point is finite there is no answer."""
@@ -175,7 +188,7 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]
     generator = torch.Generator().manual_seed(derived_seed(subject.seed, 3))
     rows = torch.rand(flat.shape, generator=generator).argsort(0).to(x.device)
     mixed = flat.gather(0, rows).view(x.shape)
-    other = _offers(subject).anomaly_score(mixed)
+    other = _anomaly_score(subject, mixed)
     found = other.isfinite()
     if not bool(found.any()):
         return []
@@ -248,9 +261,9 @@ def _inputs(subject: Subject, num: int) -> Tensor:
     return chosen.batch(slice(None), subject.device)
 
 
-def _parts(subject: Subject, settings: Settings, num: int) -> Iterator[tuple[slice, int]]:
-    """Rows whose chains fit into memory, each with its seed."""
-    size = max(1, subject.learner.rows_at_once // settings.num_chains)
+def _parts(subject: Subject, num: int, each: int = 1) -> Iterator[tuple[slice, int]]:
+    """Rows that fit into memory, where so many points are made of each, and their seeds."""
+    size = max(1, subject.learner.rows_at_once // each)
     return parts(num, size, subject.seed, lambda done, of: subject.tell("data points", done, of))
 
 
