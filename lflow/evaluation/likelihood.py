@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -97,8 +98,8 @@ def weighted(subject: Subject) -> list[Score]:
     if not _has_latent_vectors(subject.learner):
         return []
     x = subject.unseen.batch(slice(_MOST_LATENT), subject.device)
-    subject.tell("importance weights", 0, len(x))
-    found = importance.log_likelihood(subject.learner, x, SAMPLES, subject.seed)  # type: ignore[arg-type]
+    told = partial(subject.tell, "importance weights, fits")
+    found = importance.log_likelihood(subject.learner, x, SAMPLES, subject.seed, tell=told)  # type: ignore[arg-type]
     fewest = float(found.effective_sample_size.min())
     about = (
         f"log p(x) by {SAMPLES:,} importance weights for each of {len(x):,} test points, at least "
@@ -113,8 +114,8 @@ def annealed(subject: Subject) -> list[Score]:
     if not _has_latent_vectors(subject.learner):
         return []
     x = subject.unseen.batch(slice(_MOST_LATENT), subject.device)
-    subject.tell("annealed importance sampling", 0, len(x))
-    found = log_likelihood(subject.learner, x, seed=subject.seed)  # type: ignore[arg-type]
+    told = partial(subject.tell, "annealed importance sampling, steps")
+    found = log_likelihood(subject.learner, x, seed=subject.seed, tell=told)  # type: ignore[arg-type]
     fewest = float(found.effective_sample_size.min())
     about = (
         f"log p(x) by {Annealing().num_chains} chains for each of {len(x):,} test points, acceptance "

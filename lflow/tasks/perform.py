@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lflow.draws import SYNTHESIS, Draws, derived_seed
 from lflow.evaluation import outliers, reconstruction
-from lflow.evaluation.plain import compared, guesses, mean_of
+from lflow.evaluation.plain import compared, denoised, guesses, mean_of
 from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import parts, synthesize
 from lflow.metrics import auroc
@@ -97,7 +97,9 @@ def _interpolate(subject: Subject, settings: Settings) -> Outcome:
     about = f"of a number at the ends of {paths}, to the test data that they should be"
     rivals = _plain(subject, wanted, everywhere)
     score = compared("error at the ends", ends, wanted, everywhere, rivals, about)
-    rows = {"from": a} | _numbered("between", made) | {"to": b}
+    places = torch.linspace(0, 1, settings.num_points).tolist()
+    on_way = {f"at {place:.0%}": each for place, each in zip(places, made.unbind(1), strict=True)}
+    rows = {"from": a} | on_way | {"to": b}
     return Outcome(rows, whole, [score], {"from": a, "between": made, "to": b}, path=True)
 
 
@@ -143,6 +145,7 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
     made = _different(made)
     whole, everywhere = _whole(made), torch.ones_like(x)
     rivals = {"what was seen": seen[whole]} | _plain(subject, seen[whole], everywhere[whole])
+    rivals |= denoised(subject.training, seen[whole], settings.noise)
     about = (
         f"of a number of {each_of(int(whole.sum()), POINT)} with noise of deviation {settings.noise:g}, by "
         f"{_by(made)}"
@@ -173,7 +176,8 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
             notes = [f"of {told} none or all are of the label that was held out: raise --num"]
     found = found or _against_mixtures(subject, x[whole], score[whole])
     rows = {"from the most to the least ordinary": x[order]}
-    return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order])
+    marked = classes == held_out if held_out >= 0 else None
+    return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order], marked=marked)
 
 
 def _anomaly_score(subject: Subject, x: Tensor) -> Tensor:
@@ -182,15 +186,15 @@ def _anomaly_score(subject: Subject, x: Tensor) -> Tensor:
 
 
 def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]:
-    """Is each x more ordinary than a point whose every number comes from another x? Where no score of such
-    a point is finite there is no answer."""
+    """Is each x more ordinary than a point whose every number comes from another x? One has no other to be
+    mixed with, and where no score of a mixed point is finite there is no answer."""
     flat = x.flatten(1)
     generator = torch.Generator().manual_seed(derived_seed(subject.seed, 3))
     rows = torch.rand(flat.shape, generator=generator).argsort(0).to(x.device)
     mixed = flat.gather(0, rows).view(x.shape)
     other = _anomaly_score(subject, mixed)
     found = other.isfinite()
-    if not bool(found.any()):
+    if len(x) < 2 or not bool(found.any()):
         return []
     mixed, other = mixed[found], other[found]
     truth = torch.cat([torch.zeros(len(x)), torch.ones(len(mixed))]).bool()
@@ -198,8 +202,8 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]
     away = (torch.cat([x, mixed]) - mean).flatten(1).square().sum(1)
     both = torch.cat([score, other])
     about = (
-        f"the chance that a point mixed of the numbers of {counted(len(x), POINT)} scores higher "
-        "than one of those"
+        f"the chance that a mixed point scores higher than one of {counted(len(x), POINT)}; each number of a "
+        "mixed point is that of another of these"
     )
     beside = {"base rate": 0.5, "distance to the mean": auroc(away.cpu(), truth).value}
     return [Score("AUROC", auroc(both.cpu(), truth).value, None, "", beside, about)]
