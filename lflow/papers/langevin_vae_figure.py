@@ -108,7 +108,7 @@ def _tuned(axes: Any, rows: Sequence[Findings], without: float) -> None:
         axes.barh(place, row["gap"][at], 0.62, color=SHADES[_kind(row["method"])], alpha=0.75)
         axes.errorbar(row["gap"][at], place, xerr=row["error"][at], color=figure.INK, elinewidth=0.9)
     axes.axvline(without, color=SHADES["vae"], linewidth=2.2, alpha=0.6, zorder=0)
-    axes.text(without, len(order) - 0.45, "VAE", color=SHADES["vae"], ha="center", va="bottom", fontsize=7.5)
+    axes.text(without, len(order) - 0.5, " VAE", color=SHADES["vae"], va="top", fontsize=7.5)
     axes.set_yticks(range(len(order)), [NAMES[row["method"]] for row in order])
     axes.set(xlabel="bound - log p(x), nats", ylim=(-0.6, len(order) - 0.4))
 
@@ -132,6 +132,7 @@ def _likelihoods(axes: Any, table: Findings) -> None:
         axes.plot([], [], mark, color=figure.INK, label=f"K = {count}")
     axes.legend(frameon=False, fontsize=7, loc="best")
     axes.set_yticks(range(len(methods)), [NAMES[method] for method in methods])
+    axes.locator_params(axis="x", nbins=4)
     axes.set(ylim=(len(methods) - 0.5, -0.5), xlabel="nats, mean ± standard error over seeds")
 
 
@@ -151,7 +152,7 @@ def _costs(axes: Any, table: Findings) -> None:
         ends.append((gradients[-1], milliseconds[-1], NAMES[method], shade))
     axes.set(
         xlabel="gradients of log p(x, z) a data point",
-        ylabel="processor's ms for a batch of 100",
+        ylabel="processor's ms for a batch of 100, beside other work",
         ylim=(0, 1.15 * max((end[1] for end in ends), default=1.0)),
     )
     figure.label_ends(axes, ends, gap=0.085)

@@ -117,8 +117,8 @@ def say_protocol(but: str = "") -> list[str]:
         "log p(x): of test images by importance weights, in nats, by one protocol for all. bound: the "
         "model's own, IWAE's with all of its draws, less that. log p(x|z), and squared error of a pixel in "
         "[-1, 1]: at a draw of the model's own z. gradients: of log p(x, z) by a chain, for a datum in a "
-        "training step. ms: the processor's time for a training step of 100 images, without the optimiser's. "
-        "rate, step: kept.",
+        "training step. ms: the processor's time for a training step of 100 images, without the optimiser's "
+        "and beside other work. rate, step: kept.",
         f"All encoders have the same layers but the last, with layer norm, and all decoders the same{but}. "
         "Every method learns at each of three rates; of all looks at it, the one counts at which images that "
         "are left out of training have the highest log p(x). Test images choose nothing. IWAE draws 2K + 3 "
