@@ -28,19 +28,19 @@ def test_runs_side_by_side(tmp_path: Path, say: Any) -> None:
     said = say("evaluate", runs[0], "--compare", runs[1], *common, "--out", out)
     assert said.code == 0, said.err
     lines = said.out.splitlines()
-    assert lines[0].split("  ")[0] == ""
-    assert "log-likelihood" in lines[0]
-    assert [line.split("  ")[0] for line in lines[1:3]] == [str(path) for path in runs]
-    assert any(line.startswith("(the data's own law)") for line in lines)
+    assert lines[0].split() == [str(path) for path in runs]
+    assert lines[1].count("best by") == 2
+    assert any(line.startswith("log-likelihood") and "nats" in line for line in lines)
+    assert any(line.startswith("  the data's own law") for line in lines)
+    assert "±: standard error over test data" in said.out
     alone = answer(say("evaluate", runs[1], *common, "--json"))
     together = answer(say("evaluate", runs[0], "--compare", runs[1], *common, "--json"))
     assert together["runs"][1]["scores"] == alone["scores"]
     rows = [line.split(",") for line in out.read_text().splitlines()]
     assert rows[0] == ["run", "score", "value", "error", "unit"]
     assert float(next(row for row in rows if row[0] == str(runs[1]))[2]) == alone["scores"][0]["value"]
-    assert ["best by" in line for line in lines[1:3]] == [True, True]
     last = say("evaluate", runs[0], "--compare", runs[1], *common, "--checkpoint", "last")
-    assert all("last, step 3" in line for line in last.out.splitlines()[1:3])
+    assert last.out.splitlines()[1].count("last, step 3") == 2
     assert answer(say("evaluate", runs[1], *common, "--checkpoint", "last", "--json"))["checkpoint"].endswith(
         "last.safetensors"
     )
@@ -65,25 +65,31 @@ def test_what_cannot_be_compared_is_refused() -> None:
         comparison.check({"a": one, "b": subject({}, likelihood="logistic")})
 
 
-def test_a_table_has_a_column_for_each_score() -> None:
-    first = [Score("error", 1.5, 0.25, "nats", {"a mean": 2.0}, ""), Score("other", 3.0, None, "", {}, "")]
+def test_a_table_has_a_column_for_each_run() -> None:
+    first = [
+        Score("error", 1.5, 0.25, "nats", {"a mean": 2.0}, "of x"),
+        Score("other", 3.0, None, "", {}, ""),
+    ]
     chosen = {"one": "best by nll, step 3", "two": "last, step 9"}
-    table = comparison.side_by_side({"one": first, "two": first[:1]}, chosen)
+    two = first[0]._replace(about="of y")
+    table = comparison.side_by_side({"one": first, "two": [two]}, chosen)
     assert table.splitlines() == [
-        "          checkpoint           error       other",
-        "one       best by nll, step 3  1.5 ± 0.25  3",
-        "two       last, step 9         1.5 ± 0.25  none",
-        "(a mean)                       2",
+        "             one                  two",
+        "checkpoint   best by nll, step 3  last, step 9",
+        "error, nats  1.5 ± 0.25           1.5 ± 0.25",
+        "  a mean     2                    2",
+        "other        3                    none",
+        "",
+        "±: standard error over test data, the same for all runs.",
+        "error, one: of x",
+        "error, two: of y",
     ]
 
 
-def test_what_takes_no_model_is_of_each_run_where_their_data_differ() -> None:
-    one, two = (Score("error", 1.5, None, "", {"a mean": v, "the law": 7.0}, "") for v in (2.0, 3.0))
+def test_what_takes_no_model_is_of_each_run() -> None:
+    one, two = (Score("error", 1.5, None, "", {"a mean": v, "the law": 7.0}, "of x") for v in (2.0, 3.0))
     lines = comparison.side_by_side({"one": [one], "two": [two]}, {"one": "", "two": ""}).splitlines()
-    assert [line.split() for line in lines[3:]] == [
-        ["(a", "mean,", "of", "one)", "2"],
-        ["(a", "mean,", "of", "two)", "3"],
-        ["(the", "law)", "7"],
-    ]
+    assert [line.split() for line in lines[3:5]] == [["a", "mean", "2", "3"], ["the", "law", "7", "7"]]
+    assert lines[-1] == "error: of x"
     written = comparison.as_csv({"one": [one], "two": [two]})
     assert '"(a mean, of two)",error,3.0,,' in written

@@ -93,9 +93,11 @@ def test_an_energy_in_the_plane_is_normalised_on_a_grid() -> None:
 
 
 class Linear(nn.Module):
-    """x = A z + b + σε: log p(x) is a Gaussian's."""
+    """x = A z + b + σε: log p(x) is a Gaussian's. Of a prior that is not normalised Z is e^1.5."""
 
-    normalised = True
+    def __init__(self, normalised: bool = True) -> None:
+        super().__init__()
+        self.normalised = normalised
 
     def log_base(self, z: Tensor) -> Tensor:
         return -(z.square().sum(1) + z.shape[1] * math.log(2 * math.pi)) / 2
@@ -104,14 +106,17 @@ class Linear(nn.Module):
         return draws.normal((n, 2))
 
     def tilt(self, z: Tensor) -> Tensor:
-        return torch.zeros(len(z))
+        return torch.full((len(z),), 0.0 if self.normalised else 1.5)
 
 
+@pytest.mark.parametrize("normalised", [True, False])
 @pytest.mark.parametrize("measure", [likelihood.weighted, likelihood.annealed])
-def test_the_likelihood_of_a_linear_model(measure: Callable[[Subject], list[Score]]) -> None:
+def test_the_likelihood_of_a_linear_model(
+    measure: Callable[[Subject], list[Score]], normalised: bool
+) -> None:
     matrix, sigma = torch.tensor([[1.0, 0.2], [0.0, 0.7]]), 0.5
     learner = plane()
-    learner.prior = Linear()
+    learner.prior = Linear(normalised)
 
     def log_likelihood(x: Tensor, z: Tensor) -> Tensor:
         error = (x - z @ matrix.T).square().sum(1) / sigma**2
@@ -124,6 +129,7 @@ def test_the_likelihood_of_a_linear_model(measure: Callable[[Subject], list[Scor
     law = torch.distributions.MultivariateNormal(torch.zeros(2), matrix @ matrix.T + sigma**2 * torch.eye(2))
     truth = float(law.log_prob(asked.unseen.all().x).mean())
     assert score.value == pytest.approx(truth, abs=0.03)
+    assert (likelihood.LESS_LOG_Z in score.about) != normalised
     assert measure(subject(plane())) == []
 
 

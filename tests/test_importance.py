@@ -149,3 +149,21 @@ def test_the_report_names_the_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
     (score,) = likelihood.weighted(Subject(learner, DataChoice(source="digits", limit=50), limit=20))
     assert "a mixture of 2 Student laws" in score.about
     assert "Gaussian" not in score.about
+
+
+def test_progress_ends_where_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = linear_case("gaussian")
+    x = case.draw(11)
+    monkeypatch.setattr(importance, "_MOST_ROWS", 80)
+    monkeypatch.setattr(importance, "_FIT_STEPS", 5)
+    monkeypatch.setattr(annealed, "_MOST_ROWS", 10)
+    told: list[tuple[int, int]] = []
+
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+
+    log_likelihood(case.learner, x, 50, tell=tell)
+    assert told == [(k, len(told)) for k in range(1, len(told) + 1)]
+    told.clear()
+    annealed.log_likelihood(case.learner, x, Annealing(num_temperatures=4, num_chains=2), tell=tell)
+    assert told == [(k, len(told)) for k in range(1, len(told) + 1)]

@@ -5,6 +5,7 @@ The laws are those of independent chains: 1,000 to 4,000 of them, all first and 
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from lflow.draws import Draws
 from lflow.models import get, get_class
 from lflow.models.amortised import WeightChain, condition_number, images, move_weights
 from lflow.models.clae import CLAELearner
-from lflow.models.lae import LAELearner
+from lflow.models.lae import LAELearner, different
 from lflow.nets import activated, start_orthogonal
 from lflow.papers.lae_laws import Conjugate, Law, after, conjugate, marginal_error, of_draws, slowest
 from tests.statistics import LIMIT, largest, one_thread, z_of_mean, z_of_variance  # noqa: F401
@@ -237,12 +238,23 @@ def test_only_its_chain_moves_the_last_layer() -> None:
     assert not learner.weights.requires_grad
 
 
+def test_what_is_different_keeps_its_order() -> None:
+    """Sorted, the first rows would be neighbours; numpy finds where each came first."""
+    rows = torch.randint(0, 3, (200, 1, 2, 2), generator=torch.Generator().manual_seed(0)) - 1.0
+    found = different(rows)
+    _, first = np.unique(rows.flatten(1).numpy(), axis=0, return_index=True)
+    assert torch.equal(found, rows[np.sort(first)])
+    assert len(found) < 82
+    assert not torch.equal(found, rows.unique(dim=0))
+    assert torch.equal(different(found), found)
+
+
 def test_equal_data_do_not_make_the_condition_infinite() -> None:
     learner = lae_of(features=24)
-    different = learner.validate(DATA, Draws(0, 0))["condition_number"]
+    once = learner.validate(DATA, Draws(0, 0))["condition_number"]
     assert condition_number(learner.features(torch.cat([DATA, DATA])).detach()) > 1e20
     torch.testing.assert_close(
-        learner.validate(torch.cat([DATA, DATA]), Draws(0, 0))["condition_number"], different
+        learner.validate(torch.cat([DATA, DATA]), Draws(0, 0))["condition_number"], once
     )
 
 
@@ -284,6 +296,8 @@ def test_what_the_papers_settings_build(name: str) -> None:
     generator = 8 * 1024 + 2 * 1024 * 1024 + 3 * 1024 + 6 * 1024 + 1024 * 784 + 784
     assert sum(p.numel() for p in learner.decoder.net.parameters()) == generator
     assert learner.weights.shape == (1, 8, 1024)
+    assert isinstance(learner.decoder.net[-1], nn.Tanh)
+    assert "without the tanh that is here" in presets["mnist_paper"].about
     small = get("lae", **(settings | {"width": 32, "features": 64})).build((1, 28, 28), 256)
     x = (torch.randint(256, (4, 1, 28, 28), generator=torch.Generator().manual_seed(0)) / 127.5) - 1
     assert bool(small.training_step(x, Draws(0, 0)).losses["potential"].isfinite())

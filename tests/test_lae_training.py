@@ -61,3 +61,13 @@ def test_processes_that_round_otherwise_keep_one_last_layer(monkeypatch: pytest.
         ]
         assert all(bool(step.result().losses["potential"].isfinite()) for step in steps)
     assert torch.equal(learners[0].weights, learners[1].weights)
+
+
+def test_a_last_layer_that_no_part_has_is_looked_at_too() -> None:
+    learner = lae_of()
+    weights = Weights(learner, 0.0)
+    assert weights.not_finite() is None
+    learner.weights.data[0, 0, 0] = torch.nan
+    assert weights.not_finite() == "weights"
+    next(learner.decoder.parameters()).data.fill_(torch.inf)
+    assert weights.not_finite() == "decoder"

@@ -142,8 +142,7 @@ def test_a_rate_that_loses_the_weights_is_passed_over(monkeypatch: pytest.Monkey
 def test_a_run(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_protocol, "QUICK", SMALL)
     monkeypatch.setattr(importance, "_FIT_STEPS", 30)
-    monkeypatch.setattr(one_protocol, "RATES", (0.01,))
-    monkeypatch.setattr(one_protocol, "PLAIN_RATES", (0.001,))
+    monkeypatch.setattr(one_protocol, "rates", lambda name: (0.001 if name == "clae" else 0.01,))
     found = one_protocol.work(run_of(method))
     assert set(found) == {*MEASURES, "checked", "rate", "stop", "looks"}
     assert -60 < found["log_likelihood"] < -20
@@ -161,8 +160,8 @@ def test_reconstructions_of_a_vae_are_of_draws_as_those_of_a_chain_are() -> None
     learner = one_protocol.settings(run_of("vae"), 0.01).model.build((1, 8, 8), 2)
     assert isinstance(learner, LatentLearner)
     x = one_protocol.held_out("digits", 5)
-    one, other = (protocol_measures.drawn(learner, x, Draws(seed, 0)) for seed in (0, 1))
-    assert float((one - other).detach().std()) > 0.1
+    one, other = (learner.draw_posterior(x, Draws(seed, 0)) for seed in (0, 1))
+    assert float((one - other).std()) > 0.1
     assert torch.equal(learner.infer(x, 0), learner.infer(x, 1))
 
 
@@ -223,7 +222,7 @@ def test_many_tests_of_nothing_tell_as_seldom_as_one() -> None:
 def test_choices_and_ends_are_told() -> None:
     runs = [run_of(method, seed=seed, steps=40) for method in ("vae", "hvae", "clae") for seed in range(3)]
     records = [Record(run, LOST if run["method"] == "clae" else made_up(run, {}), 1.0) for run in runs]
-    plain = {"part": "plain", "data": "digits", "seed": 0}
+    plain = {"part": "plain", "data": "digits", "quick": True, "seed": 0}
     (table,) = tables([*records, Record(plain, made_up(plain, {}), 1.0)])
     lines = [re.split("  +", line) for line in as_text(table).splitlines()]
     rates = {line[0]: line[-2:] for line in lines}
@@ -231,8 +230,23 @@ def test_choices_and_ends_are_told() -> None:
     assert rates["CLAE"] == ["lost", "lost"]
     assert rates["independent pixels"] == ["independent pixels", "-29.00"]
     said = " ".join(of_table(table))
-    assert "Of 6 runs 0 keep the lowest rate that they bear and 6 the highest; 0 keep the last look" in said
+    assert "Of 6 runs 0 keep the lowest rate and 6 the highest; 0 keep the last look" in said
+    lost = ", ".join(f"CLAE at {rate:g} in 3 seeds" for rate in (0.0003, 0.001, 0.003))
+    assert f"Weights were lost before the end: {lost}." in said
+    assert "at least 50 % count" in said
     assert "is 0.25 to 0.25 nats, 0.25 on average" in said
+
+
+def test_a_rate_that_loses_its_weights_half_way_and_a_row_below_pixels_are_named() -> None:
+    runs = [run_of("hvae", num_steps=count, steps=40) for count in (1, 5)]
+    found = [made_up(run, {"hvae": -40.0 if run["num_steps"] == 1 else -20.0}) for run in runs]
+    found[1]["looks"] = [look for look in found[1]["looks"] if look["rate"] < 0.01 or look["step"] < 40]
+    plain = {"part": "plain", "data": "digits", "quick": True, "seed": 0}
+    records = [Record(run, each, 1.0) for run, each in zip(runs, found, strict=True)]
+    (table,) = tables([*records, Record(plain, made_up(plain, {}), 1.0)])
+    said = " ".join(of_table(table))
+    assert "Weights were lost before the end: HVAE (K = 5) at 0.01 in 1 seed." in said
+    assert "Below independent pixels, which take no model: HVAE (K = 1)." in said
 
 
 def test_what_takes_no_model_is_independent_pixels() -> None:

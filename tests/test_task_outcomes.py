@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import lflow
+from lflow.data import DataSet
 from lflow.evaluation.subject import Subject
 from lflow.models.base import Learner
 from lflow.tasks import TASKS, Outcome, Settings, perform
@@ -23,6 +24,7 @@ from tests.statistics import one_thread  # noqa: F401  (for every test here)
 from tests.test_cli import answer
 from tests.test_commands_learn import one_line
 from tests.test_comparison import subject
+from tests.test_models import prepared
 from tests.test_tasks import run  # noqa: F401
 
 # --- what is not finite -------------------------------------------------------------------------------------
@@ -101,6 +103,56 @@ def test_weights_that_are_lost_are_one_line(tmp_path: Path, say: Any) -> None:
         assert not out.exists()
 
 
+# --- parts and seeds ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "sizes"),
+    [("interpolate", "interpolate", [1] * 4), ("anomaly", "anomaly_score", [3, 1] * 2)],
+)
+def test_rows_are_taken_as_they_fit_each_part_with_its_seed(
+    task: str, method: str, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an anomaly the data, and as many points that are mixed of them."""
+    asked = subject({})
+    calls: list[tuple[int, int]] = []
+    inner = getattr(asked.learner, method)
+
+    def counted(x: Tensor, *given: Any, seed: int) -> Any:
+        calls.append((len(x), seed))
+        return inner(x, *given, seed=seed)
+
+    monkeypatch.setattr(asked.learner, method, counted)
+    monkeypatch.setattr(type(asked.learner), "rows_at_once", 3)
+    asked.seed = 5
+    outcome = perform(task, asked, Settings(num=4, num_points=2))
+    assert len(outcome.whole) == 4
+    assert [size for size, _ in calls] == sizes
+    (_, first), (_, second), *_ = calls
+    assert first == 5
+    assert second != 5
+
+
+@pytest.mark.parametrize("task", ["interpolate", "anomaly"])
+@pytest.mark.parametrize(
+    ("name", "draws"), [("hvae", True), ("latent_flow", True), ("vae", False), ("lae", False)]
+)
+def test_the_seed_is_that_of_a_chain(
+    name: str, draws: bool, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same data whatever the seed, which else has their order."""
+    monkeypatch.setattr(DataSet, "first_of_shuffle", lambda found, num, seed: found.take(torch.arange(num)))
+    learner = prepared(name, "digits")[0].eval()
+    chosen = lflow.models.get_class(name).presets["digits"]
+    made = []
+    for seed in (0, 0, 1):
+        asked = Subject(learner, DataChoice(source="digits", **chosen.data_options, limit=50), seed=seed)
+        arrays = perform(task, asked, Settings(num=4, num_points=3)).arrays
+        made.append(arrays["between" if task == "interpolate" else "scores"])
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2]) == (not draws)
+
+
 # --- what was asked for -------------------------------------------------------------------------------------
 
 
@@ -121,7 +173,9 @@ def test_anomalies_are_judged_on_the_points_that_were_asked_for(tmp_path: Path, 
     assert outcome.notes == []
     few = perform("anomaly", seen, Settings(num=1))
     assert "raise --num" in few.notes[0]
-    assert [score.name for score in few.scores] == ["AUROC"]
+    assert few.scores == []  # one point is neither ranked nor mixed
+    assert outcome.marked is not None
+    assert torch.equal(outcome.marked, is_anomaly)
     whole = perform("anomaly", subject({}), Settings(num=2))
     assert "is_anomaly" not in whole.arrays
 

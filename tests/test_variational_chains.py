@@ -337,7 +337,7 @@ def test_each_mode_of_the_langevin_vae_has_its_own_equation() -> None:
 
 def test_what_is_not_the_papers_own_says_so() -> None:
     about = models.get_class("hvae").presets["mnist_paper"].about
-    for difference in ("anew for each batch", "log odds", "stops early"):
+    for difference in ("anew for each batch", "log odds", "stops early", "weights and biases start as torch"):
         assert difference in about
     chosen = models.get_class("langevin_vae")
     assert chosen.reference.startswith("What runs here")

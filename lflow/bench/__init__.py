@@ -8,7 +8,11 @@ from typing import Any
 
 from lflow.cli import Arguments, Parser
 
-BENCHMARKS = {"sampling": "lflow.bench.sampling", "train": "lflow.bench.training"}
+BENCHMARKS = {
+    "sampling": "lflow.bench.sampling",
+    "train": "lflow.bench.training",
+    "chains": "lflow.bench.chains",
+}
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:

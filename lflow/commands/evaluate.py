@@ -86,7 +86,7 @@ def _compare(arguments: Arguments, device: torch.device) -> int:
     if out is not None and out.suffix.lower() != ".csv":
         raise ValueError(f"--out must end in .csv; got {out.name!r}")
     began = time.monotonic()
-    opened = {str(path): _subject(arguments, path, device) for path in paths}
+    opened = {str(path): _subject(arguments, path, device, f"{path}: ") for path in paths}
     check({name: subject for name, (_, subject) in opened.items()})
     found = {name: report(subject) for name, (_, subject) in opened.items()}
     runs = [_found(arguments, opened[name][0], scores) for name, scores in found.items()]
@@ -101,8 +101,10 @@ def _compare(arguments: Arguments, device: torch.device) -> int:
     return 0
 
 
-def _subject(arguments: Arguments, path: Path, device: torch.device) -> tuple[dict[str, Any], Subject]:
-    """What is evaluated, and what is known of it before."""
+def _subject(
+    arguments: Arguments, path: Path, device: torch.device, named: str = ""
+) -> tuple[dict[str, Any], Subject]:
+    """What is evaluated, and what is known of it before; named: before each line of progress."""
     from lflow.evaluation.subject import Subject
     from lflow.training import checkpoint
 
@@ -111,8 +113,14 @@ def _subject(arguments: Arguments, path: Path, device: torch.device) -> tuple[di
     learner, data = saved.learner().to(device), saved.config.data
     about = {"checkpoint": str(file), "step": saved.step, "model": saved.config.model.name}
     about |= {"best_metric": saved.notes["best_metric"]}
+    tell = teller(True)
     return about | {"data": data.source}, Subject(
-        learner, data, arguments.num, arguments.limit, arguments.seed, teller(True)
+        learner,
+        data,
+        arguments.num,
+        arguments.limit,
+        arguments.seed,
+        lambda what, done, total: tell(named + what, done, total),
     )
 
 

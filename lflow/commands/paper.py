@@ -17,7 +17,13 @@ from lflow.spec import Parameter, counted
 _WORKERS = Parameter(
     "workers", 0, 0, 256, help="processes that share the runs; 0: one for each core, up to 8"
 )
-_SEEDS = Parameter("seeds", 5, 2, 1000, help="seeds that are reported; more for tuning where there is tuning")
+_SEEDS = Parameter(
+    "seeds",
+    5,
+    2,
+    1000,
+    help="seeds that are reported; more where there is tuning, and of models at most two with --quick",
+)
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
@@ -79,7 +85,7 @@ def _progress() -> Callable[[str], None]:
 
 
 def _text(results: dict[str, Any]) -> str:
-    said = [results["title"], "", *results["findings"]["sentences"], ""]
+    said = [f"{paragraph.strip()}\n" for paragraph in (results["title"], *results["findings"]["sentences"])]
     said += [f"figure: {file}" for file in results["figures"]]
     seeds = ", ".join(f"{part} {count}" for part, count in results["seeds"].items())
     runs = f"{counted(len(results['runs']), 'run')}, {results['seconds']:.0f} s of work"

@@ -11,6 +11,7 @@ lower bound: below log p(x) on average, and near it where the path is long.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +53,14 @@ class LatentModel(Protocol):
     def prior(self) -> LatentPrior: ...
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor: ...
     def draw_given(self, z: Tensor, draws: Draws) -> Tensor: ...
+
+
+Tell = Callable[[int, int], object]
+"""Told how much is done, and of how much."""
+
+
+def untold(done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +117,17 @@ class Bounds(NamedTuple):
 
 @torch.no_grad()
 def log_likelihood(
-    model: LatentModel, x: Tensor, annealing: Annealing | None = None, seed: int = 0
+    model: LatentModel,
+    x: Tensor,
+    annealing: Annealing | None = None,
+    seed: int = 0,
+    tell: Tell = untold,
 ) -> LogMean:
     """log p(x) of each x, (n, *shape), estimated from below on average.
 
     From the prior, whose density and draws are exact; from an energy prior's base, with the tilt annealed
     too, less log Z, which is estimated in the same way: the difference of two lower bounds is no bound.
+    tell(done, total) is called as the chains go on.
 
     Example:
         >>> found = log_likelihood(lflow.load("runs/latent"), x, Annealing(num_temperatures=500))
@@ -122,7 +136,9 @@ def log_likelihood(
     chosen = annealing or Annealing()
     draws = Draws(seed, 0, x.device, use=SYNTHESIS)
     parts = x.split(max(1, _MOST_ROWS // chosen.num_chains))
-    found = [_estimate(partial(_posterior, model, part), chosen, draws) for part in parts]
+    done, total = itertools.count(1), len(parts) * (2 * chosen.num_temperatures + _WARM_UP - 1)
+    paths = [partial(_posterior, model, part) for part in parts]
+    found = [_estimate(path, chosen, draws, lambda: tell(next(done), total)) for path in paths]
     log_z = None if model.prior.normalised else log_normaliser(model.prior, chosen, x.device, seed)
     return LogMean(
         torch.cat([each.log_mean for each in found]) - (log_z.log_mean if log_z else 0.0),
@@ -199,9 +215,11 @@ def _posterior(model: LatentModel, x: Tensor, copies: int) -> _Path:
     return _Path(model.prior, lambda z: model.prior.tilt(z) + model.log_likelihood(data, z), len(data))
 
 
-def _estimate(path_of: _PathOf, chosen: Annealing, draws: Draws) -> LogMean:
-    sizes, path = _adapted(path_of, chosen, draws), path_of(chosen.num_chains)
-    weights, acceptance = _walk(path, path.draw(draws), chosen, sizes, draws)
+def _estimate(
+    path_of: _PathOf, chosen: Annealing, draws: Draws, moved: Callable[[], object] = lambda: None
+) -> LogMean:
+    sizes, path = _adapted(path_of, chosen, draws, moved), path_of(chosen.num_chains)
+    weights, acceptance = _walk(path, path.draw(draws), chosen, sizes, draws, moved=moved)
     return LogMean.of(weights.unflatten(0, (chosen.num_chains, -1)), acceptance)
 
 
@@ -210,9 +228,16 @@ def _log_mean(weights: Tensor) -> Tensor:
 
 
 def _walk(
-    path: _Path, z: Tensor, chosen: Annealing, sizes: Sequence[float], draws: Draws, back: bool = False
+    path: _Path,
+    z: Tensor,
+    chosen: Annealing,
+    sizes: Sequence[float],
+    draws: Draws,
+    back: bool = False,
+    moved: Callable[[], object] = lambda: None,
 ) -> tuple[Tensor, float]:
-    """log w of each chain, float64, and the mean acceptance; `back` walks from β = 1 to 0."""
+    """log w of each chain, float64, and the mean acceptance; `back` walks from β = 1 to 0, and `moved` is
+    called after each step."""
     betas, moves = chosen.betas(), chosen.moves()
     order = range(len(betas))[::-1] if back else range(len(betas))
     weights, accepted = torch.zeros(path.rows, dtype=torch.float64), []  # not every device has float64
@@ -221,10 +246,13 @@ def _walk(
         if then != order[-1]:
             z, acceptance = _move(path, z, betas[then], moves, sizes[then], draws)
             accepted.append(acceptance)
+            moved()
     return weights, float(torch.stack(accepted).mean()) if accepted else math.nan
 
 
-def _adapted(path_of: _PathOf, chosen: Annealing, draws: Draws) -> list[float]:
+def _adapted(
+    path_of: _PathOf, chosen: Annealing, draws: Draws, moved: Callable[[], object] = lambda: None
+) -> list[float]:
     """A step size for each β, from chains of their own: those that are weighed find it fixed."""
     copies = math.ceil(_FEWEST_PILOTS / path_of(1).rows)
     path, moves, target = path_of(copies), chosen.moves(), _TARGET[chosen.sampler]
@@ -233,6 +261,7 @@ def _adapted(path_of: _PathOf, chosen: Annealing, draws: Draws) -> list[float]:
         z, acceptance = _move(path, z, beta, moves, sizes[-1], draws)
         size = sizes[-1] * math.exp(float(acceptance) - target)
         sizes.append(min(max(size, _SMALLEST), _LARGEST))
+        moved()
     return sizes[_WARM_UP:]
 
 

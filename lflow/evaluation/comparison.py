@@ -50,16 +50,30 @@ def _measured(learner: Learner) -> str:
 
 
 def side_by_side(found: Found, chosen: Mapping[str, str]) -> str:
-    """A line for each run, with what is said of its checkpoint, then one for each thing that takes no model,
-    and a column for each score."""
-    names = list(dict.fromkeys(score.name for scores in found.values() for score in scores))
-    lines = [["", "checkpoint", *names]]
-    for run, scores in found.items():
-        by_name = {score.name: score for score in scores}
-        lines.append([run, chosen[run], *(_cell(by_name.get(name)) for name in names)])
-    for rival, values in _beside(found).items():
-        lines.append([rival, "", *(f"{values[name]:.4g}" if name in values else "" for name in names)])
-    return aligned(lines)
+    """A column for each run: its checkpoint, then a line for each score, and under it those of what takes no
+    model; below the table what was measured, run by run where that differs."""
+    by_run = {run: {score.name: score for score in scores} for run, scores in found.items()}
+    units = {score.name: score.unit for scores in found.values() for score in scores}
+    lines = [["", *found], ["checkpoint", *(chosen[run] for run in found)]]
+    for name, unit in units.items():
+        scores = [by_run[run].get(name) for run in found]
+        lines.append([f"{name}, {unit}" if unit else name, *map(_cell, scores)])
+        rivals = dict.fromkeys(rival for score in scores if score for rival in score.beside)
+        lines += [[f"  {rival}", *(_beside_of(score, rival) for score in scores)] for rival in rivals]
+    said = [line for name in units for line in _about(name, {run: by_run[run].get(name) for run in found})]
+    return "\n".join([aligned(lines), "", "±: standard error over test data, the same for all runs.", *said])
+
+
+def _beside_of(score: Score | None, rival: str) -> str:
+    return f"{score.beside[rival]:.4g}" if score and rival in score.beside else ""
+
+
+def _about(name: str, scores: Mapping[str, Score | None]) -> list[str]:
+    """What a score is of, once where it is the same for all runs."""
+    told = {run: score.about for run, score in scores.items() if score is not None and score.about}
+    if len(set(told.values())) == 1:
+        return [f"{name}: {next(iter(told.values()))}"]
+    return [f"{name}, {run}: {about}" for run, about in told.items()]
 
 
 def _cell(score: Score | None) -> str:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from lflow.draws import SYNTHESIS, Draws
-from lflow.evaluation.annealed import Annealing, LatentModel, LogMean, log_normaliser
+from lflow.evaluation.annealed import Annealing, LatentModel, LogMean, Tell, log_normaliser, untold
 
 _MOST_ROWS = 8192  # latent vectors at once
 _MOST_NUMBERS = 2**24  # in the factors of one part's proposals
@@ -68,12 +68,13 @@ def log_likelihood(
     num_samples: int = 1000,
     seed: int = 0,
     propose: Callable[[LatentModel, Tensor, Draws], Proposal] | None = None,
+    tell: Tell = untold,
 ) -> LogMean:
     """log p(x) of each x, (n, *shape), from below on average, by `num_samples` weights.
 
     Under an energy prior less log Z, which is estimated by annealing: the difference of two lower bounds is
     no bound. An effective sample size near one says that q does not fit. propose: makes another q than
-    `fitted`.
+    `fitted`. tell(done, total) is called as laws are fitted.
 
     Example:
         >>> found = log_likelihood(lflow.load("runs/latent"), x)
@@ -83,8 +84,11 @@ def log_likelihood(
     d = model.prior.draw_base(1, draws).shape[1]
     parts = x.split(max(1, min(_MOST_ROWS // _FIT_DRAWS, _MOST_NUMBERS // d**2)))
     weights = []
-    for part in parts:
-        proposals = [(propose or fitted)(model, part, draws) for _ in range(FITS)]
+    for done, part in enumerate(parts):
+        proposals = []
+        for fit in range(FITS):
+            proposals.append((propose or fitted)(model, part, draws))
+            tell(done * FITS + fit + 1, len(parts) * FITS)
         weights.append(_weights(model, part, proposals, num_samples, draws))
     log_z = None if model.prior.normalised else log_normaliser(model.prior, Annealing(), x.device, seed)
     found = LogMean.of(torch.cat(weights, 1), math.nan, float(log_z.standard_error) if log_z else 0.0)

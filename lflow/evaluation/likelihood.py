@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +25,8 @@ from lflow.models.base import Learner
 _BATCH = 500  # data points at once
 _MOST_LATENT = 500  # of the first test data: each takes hundreds of gradients
 SAMPLES = 1000  # importance weights for each data point
+LESS_LOG_Z = "less log Z of the prior, which is estimated from below too, so that it is no lower bound"
+"""Said of log p(x) under an energy prior."""
 
 
 def exact(subject: Subject) -> list[Score]:
@@ -94,8 +98,8 @@ def weighted(subject: Subject) -> list[Score]:
     if not _has_latent_vectors(subject.learner):
         return []
     x = subject.unseen.batch(slice(_MOST_LATENT), subject.device)
-    subject.tell("importance weights", 0, len(x))
-    found = importance.log_likelihood(subject.learner, x, SAMPLES, subject.seed)  # type: ignore[arg-type]
+    told = partial(subject.tell, "importance weights, fits")
+    found = importance.log_likelihood(subject.learner, x, SAMPLES, subject.seed, tell=told)  # type: ignore[arg-type]
     fewest = float(found.effective_sample_size.min())
     about = (
         f"log p(x) by {SAMPLES:,} importance weights for each of {len(x):,} test points, at least "
@@ -110,8 +114,8 @@ def annealed(subject: Subject) -> list[Score]:
     if not _has_latent_vectors(subject.learner):
         return []
     x = subject.unseen.batch(slice(_MOST_LATENT), subject.device)
-    subject.tell("annealed importance sampling", 0, len(x))
-    found = log_likelihood(subject.learner, x, seed=subject.seed)  # type: ignore[arg-type]
+    told = partial(subject.tell, "annealed importance sampling, steps")
+    found = log_likelihood(subject.learner, x, seed=subject.seed, tell=told)  # type: ignore[arg-type]
     fewest = float(found.effective_sample_size.min())
     about = (
         f"log p(x) by {Annealing().num_chains} chains for each of {len(x):,} test points, acceptance "
@@ -126,8 +130,11 @@ def _has_latent_vectors(learner: Learner) -> bool:
 
 def _latent_score(name: str, found: LogMean, about: str, subject: Subject, x: Tensor) -> Score:
     mean, error = mean_and_error(found.log_mean.cpu())
+    learner: Any = subject.learner
+    if not learner.prior.normalised:
+        about = f"{about}; {LESS_LOG_Z}"
     estimate = float(found.standard_error.square().mean()) / len(x) + found.shared_error**2
-    if of_grey_values(subject.learner):
+    if of_grey_values(learner):
         beside = {"independent pixels": independent_log_likelihood(subject.training, x.cpu())}
     else:
         beside = {"a Gaussian": gaussian_log_likelihood(subject, x.cpu())}

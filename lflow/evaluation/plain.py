@@ -31,6 +31,30 @@ def guesses(known: DataSet, seen: Tensor, visible: Tensor) -> dict[str, Tensor]:
     return {MEAN: mean_of(known).to(seen).expand_as(seen), NEAREST: first[torch.cat(chosen)]}
 
 
+def denoised(known: DataSet, y: Tensor, noise: float) -> dict[str, Tensor]:
+    """E[x | y] of y = x + N(0, noise²), (n, *shape), by its name: of images where pixels are independent and
+    have the grey values of known data, of points where x is one of these."""
+    if known.levels is None:
+        first = known.batch(slice(_BLOCK**2), y.device).to(y)
+        near = torch.cat(
+            [torch.softmax(-_squares(part, first) / (2 * noise**2), 1) for part in y.split(_BLOCK)]
+        )
+        return {"the training data, weighted by the noise": near @ first}
+    values = known.values[: max(1, _MOST_KNOWN // (8 * math.prod(known.shape)))].to(y.device)
+    total, mean = torch.zeros_like(y), torch.zeros_like(y)
+    nearest = (y.abs() - 1).clamp_min(0)  # a density far from every grey value would be zero
+    for level in range(known.levels):
+        grey = 2 * level / (known.levels - 1) - 1
+        share = ((values == level).sum(0).to(y) + 1 / known.levels) / (len(values) + 1)
+        weight = share * torch.exp((nearest.square() - (y - grey).square()) / (2 * noise**2))
+        total, mean = total + weight, mean + weight * grey
+    return {"independent pixels": mean / total}
+
+
+def _squares(y: Tensor, known: Tensor) -> Tensor:
+    return (y[:, None] - known).square().sum(2)
+
+
 def mean_of(known: DataSet) -> Tensor:
     """The mean of data, (*shape), float64 on the CPU."""
     parts = [slice(begin, begin + _BLOCK) for begin in range(0, len(known), _BLOCK)]

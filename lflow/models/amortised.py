@@ -117,8 +117,11 @@ class AmortisedLearner(LatentLearner):
         return 0
 
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
-        """sliced_w2 of samples to data; squared_error of a reconstruction, a number; log_joint, log p(x, z)
-        at the encoder's z, on average, without -log Z under an energy prior."""
+        """sliced_w2 of samples to data, which chooses the best; squared_error of a reconstruction, a number;
+        log_joint, log p(x, z) at the encoder's z, on average, without -log Z under an energy prior.
+
+        Samples may still come nearer while log p(x) of unseen data falls: `lflow evaluate` estimates that.
+        """
         data = x[:MOST_VALIDATED]
         with torch.no_grad():
             z = self.infer(data, draws)

@@ -84,7 +84,7 @@ class Model(Declared):
 class Learner(nn.Module):
     """Base of what learns. Besides `training_step` and `synthesize`, a subclass offers what it can of
     `log_prob(x)`, `reconstruct(x)`, `interpolate(a, b, k)`, `inpaint(x, mask)`, `recover(y, noise)` and
-    `anomaly_score(x)`: lflow/tasks asks what there is."""
+    `anomaly_score(x)`: lflow/tasks asks what there is, and gives all but `log_prob` a `seed` too."""
 
     best: ClassVar[str] = ""
     """The metric of `validate` that is least for the best weights."""

@@ -79,6 +79,10 @@ class ChainLearner(VariationalLearner):
         z = self.posterior(x).draw(given)
         return self.chain(x, z, given.normal(z.shape).to(z), given).z
 
+    @property
+    def reconstruction_gradients(self) -> int:
+        return self.gradient_evaluations
+
     def elbo(self, x: Tensor, draws: Draws) -> Tensor:
         q = self.posterior(x)
         z = q.draw(draws)

@@ -236,8 +236,9 @@ class CoopFlowLearner(Restoring):
 
     # --- what a trained pair does with data -----------------------------------------------------------
 
-    def anomaly_score(self, x: Tensor) -> Tensor:
-        """U at x, (n,). The pair's samples agree with data, exp(-U) need not: it is no density of theirs."""
+    def anomaly_score(self, x: Tensor, seed: int = 0) -> Tensor:
+        """U at x, (n,); nothing is drawn. The pair's samples agree with data, exp(-U) need not: it is no
+        density of theirs."""
         self.check(x)
         with torch.no_grad():
             return self.energy(x)

@@ -174,8 +174,8 @@ class EBMLearner(Restoring):
         energies: Tensor = self.net(x)
         return energies
 
-    def anomaly_score(self, x: Tensor) -> Tensor:
-        """U at x, (n,): the higher the less likely."""
+    def anomaly_score(self, x: Tensor, seed: int = 0) -> Tensor:
+        """U at x, (n,): the higher the less likely; nothing is drawn."""
         self.check(x)
         with torch.no_grad():
             return self.energy(x)

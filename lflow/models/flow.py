@@ -74,17 +74,18 @@ class FlowLearner(Restoring):
         """log p(x) of points, exact; of images a lower bound on log P(x), by the seed's noise; (n,)."""
         return self.flow.log_prob(x, self.fresh_draws(seed))
 
-    def anomaly_score(self, x: Tensor) -> Tensor:
-        """-log p(x): the higher, the less like the data; (n,)."""
+    def anomaly_score(self, x: Tensor, seed: int = 0) -> Tensor:
+        """-log p(x): the higher, the less like the data; of images by the seed's noise; (n,)."""
         self.check(x)
-        return -self.log_prob(x)
+        return -self.log_prob(x, seed)
 
     def synthesize(self, n: int, seed: int = 0) -> Tensor:
         return self.flow.sample(n, self.fresh_draws(seed))
 
     @torch.no_grad()
-    def interpolate(self, a: Tensor, b: Tensor, k: int) -> Tensor:
-        """k points from each a to its b, (n, k, *shape), along straight lines between their latents."""
+    def interpolate(self, a: Tensor, b: Tensor, k: int, seed: int = 0) -> Tensor:
+        """k points from each a to its b, (n, k, *shape), along straight lines between their latents: nothing
+        is drawn."""
         self.check(a)
         self.check(b)
         z, _ = self.flow.flow.to_latent(torch.stack([a, b], 1).flatten(0, 1))

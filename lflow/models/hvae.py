@@ -23,8 +23,9 @@ _PRESETS = small_presets("A Hamiltonian VAE", {"digits_tempered": ("digits", {"t
 _PRESETS["mnist_paper"] = Preset(
     "mnist",
     "MNIST with the sizes and rates of the authors' code, K = 10: for a GPU. Theirs stops early, draws black "
-    "and white anew for each batch by the grey values, and starts the output's bias at the data's log odds; "
-    "here white is from half brightness on, and the bias starts as torch has it",
+    "and white anew for each batch by the grey values, and starts from normal weights of its own scale, with "
+    "biases of zero but the output's at the data's log odds; here white is from half brightness on, and "
+    "weights and biases start as torch has them",
     model={"likelihood": "bernoulli", "latent_dim": 64, "activation": "softplus"}
     | {"encoder": "strided", "generator": "strided", "width": 16}
     | {"tempering": "fixed", "initial_temperature": 1.5, "num_steps": 10, "step_size": 0.2}

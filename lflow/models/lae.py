@@ -137,6 +137,10 @@ class LAELearner(AmortisedLearner):
         chain = self.settings.chain()
         return chain.num_steps + chain.sampler().start_gradients
 
+    @property
+    def reconstruction_gradients(self) -> int:
+        return self.settings.inference_steps or 1
+
     def training_step(self, x: Tensor, draws: Draws) -> TrainingStep:
         features = self.features(x)
         # V is of the global batch: every process moves the same weights by the same numbers.
@@ -160,7 +164,7 @@ class LAELearner(AmortisedLearner):
         loss = -self.log_joint(repeated, z.flatten(0, 1)).mean()
         metrics = {
             "squared_error": self.squared_error(x, z[-1].detach()).detach(),
-            "weight_norm": self.weights.square().mean().sqrt(),
+            "weight_rms": self.weights.square().mean().sqrt(),
         }
         if moved.acceptance is not None:
             metrics["acceptance"] = moved.acceptance
@@ -189,8 +193,15 @@ class LAELearner(AmortisedLearner):
             return images(features[:, None], moved.x)[:, 0]
 
     def validate(self, x: Tensor, draws: Draws) -> dict[str, Tensor]:
-        """Also condition_number: of GGᵀ for different data, half as many as there are features."""
-        different = torch.unique(x.flatten(1), dim=0)[: max(1, self.settings.features // 2)]
+        """Also condition_number: of GGᵀ for the first different data, half as many as there are features."""
         with torch.no_grad():
-            features = self.features(different.view(-1, *self.shape))
+            features = self.features(different(x)[: max(1, self.settings.features // 2)])
         return super().validate(x, draws) | {"condition_number": condition_number(features)}
+
+
+def different(x: Tensor) -> Tensor:
+    """x without the rows that were there before, in their order: sorted, neighbours would be alike."""
+    found, kind = torch.unique(x.flatten(1), dim=0, return_inverse=True)
+    place = torch.arange(len(x), device=x.device)
+    first = place.new_full((len(found),), len(x)).scatter_reduce(0, kind, place, "amin")
+    return x[first.sort().values]

@@ -33,7 +33,7 @@ PRESETS: dict[str, Preset] = {
     "mnist_paper": Preset(
         "mnist",
         "MNIST with the paper's settings: for a GPU. The authors' code starts the scale elsewhere and "
-        "keeps a prior on it",
+        "keeps a prior on it, and ends the decoder without the tanh that is here",
         {
             "latent_dim": 8,
             "likelihood": "logistic",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ Likelihood = Callable[[Tensor], Tensor]
 """Of z, (n, latent_dim) -> (n,): its logarithm."""
 
 _CHAIN_STEPS = 200
+DRAWN = "a draw of the model's own z, where it draws one"
+"""What `draw_posterior` gives, in words."""
 MOST_VALIDATED = 500
 """Data points, the first ones, that a latent model looks at to validate."""
 
@@ -73,6 +76,8 @@ class LatentSettings(Model):
 class LatentLearner(Restoring):
     """A decoder and a prior. A subclass says how z is inferred, `infer`, and what a step learns."""
 
+    inferred: ClassVar[str] = DRAWN
+    """What `infer` gives, in words."""
     settings: LatentSettings
 
     def __init__(self, settings: LatentSettings, shape: tuple[int, ...], levels: int | None) -> None:
@@ -132,6 +137,13 @@ class LatentLearner(Restoring):
     def infer(self, x: Tensor, draws: Draws | int = 0) -> Tensor:
         """The model's own z of x, (n, latent_dim), without a gradient; `draws` may be a seed."""
         raise NotImplementedError
+
+    def draw_posterior(self, x: Tensor, draws: Draws) -> Tensor:
+        """A draw of the model's own z of x, where it draws one, (n, latent_dim), without a gradient.
+
+        What one compares models at: z at random in some and a mean in others would favour the mean.
+        """
+        return self.infer(x, draws)
 
     @torch.no_grad()
     def synthesize(self, n: int, seed: int = 0) -> Tensor:

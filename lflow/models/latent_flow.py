@@ -150,6 +150,10 @@ class LatentFlowLearner(LatentLearner):
     def gradient_evaluations(self) -> int:
         return self.settings.num_steps
 
+    @property
+    def reconstruction_gradients(self) -> int:
+        return self.settings.num_steps
+
     # --- inference and learning -----------------------------------------------------------------------
 
     def infer(self, x: Tensor, draws: Draws | int = 0, num_steps: int | None = None) -> Tensor:

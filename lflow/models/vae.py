@@ -51,6 +51,7 @@ class VAE(VariationalSettings):
 class VAELearner(VariationalLearner):
     """An encoder and a decoder that learn without a chain."""
 
+    inferred = "the mean of q(z|x)"
     settings: VAE
 
     @property
@@ -61,6 +62,11 @@ class VAELearner(VariationalLearner):
         """The mean of q(z | x), (n, latent_dim), without a gradient; nothing is drawn."""
         with torch.no_grad():
             return self.posterior(x).mean
+
+    @torch.no_grad()
+    def draw_posterior(self, x: Tensor, draws: Draws) -> Tensor:
+        """z ~ q(z | x), (n, latent_dim), without a gradient."""
+        return self.posterior(x).draw(draws)
 
     def elbo(self, x: Tensor, draws: Draws) -> Tensor:
         count = self.settings.num_importance if self.settings.objective == "iwae" else 1

@@ -259,7 +259,7 @@ def short(estimate: Mapping[str, Any], digits: int = 4) -> str:
     """An estimate for a sentence: mean ± standard error, or that it was lost."""
     if estimate["mean"] is None:
         return "lost"
-    return f"{estimate['mean']:.{digits}f} ± {estimate['error']:.{digits}f}"
+    return f"{number(estimate['mean'], digits)} ± {estimate['error']:.{digits}f}"
 
 
 def level(values: Iterable[float | None]) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def tell(estimate: Mapping[str, Any], digits: int = 4, scale: float = 1.0) -> st
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number for a sentence, or that it was lost."""
-    return "lost" if value is None else f"{value:.{digits}f}"
+    return "lost" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
 
 
 def say_ends(rows: Sequence[Findings], tell: Callable[[str, list[Findings]], str]) -> list[str]:

@@ -93,9 +93,7 @@ def _of_a_law(config: Config) -> Findings:
     sure = exact.mean + _normal(config["chains"], exact, draws)
     floor = lae_laws.of_draws(sure.view(-1, DATA, dim))
     found: Findings = {"error": lae_laws.marginal_error(drawn, exact, dim)}
-    found |= {"correlation": lae_laws.largest_correlation(drawn, dim)}
     found |= {"floor": lae_laws.marginal_error(floor, exact, dim)}
-    found |= {"floor_correlation": lae_laws.largest_correlation(floor, dim)}
     found |= {"condition": float(condition_number(features)) if config["ratio"] >= 1 else None}
     found |= {"kept": lae_laws.slowest(case, features, h) ** config["steps"]}
     found |= {"acceptance": None if moved.acceptance is None else float(moved.acceptance)}

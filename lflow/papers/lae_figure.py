@@ -26,11 +26,12 @@ SHADES = {
 }
 TEST = {False: figure.COLOURS["overdamped"], True: figure.COLOURS["accept"]}
 TOY_SHADES = {
-    "variational": figure.COLOURS["midpoint"],
-    "langevin": figure.COLOURS["overdamped"],
-    "amortised": figure.COLOURS["anisotropic"],
-    "evened": figure.COLOURS["accept"],
+    "variational": figure.QUIET,
+    "langevin": figure.COLOURS["underdamped"],
+    "amortised": figure.COLOURS["overdamped"],  # LAE's
+    "evened": figure.INK,
 }
+RATIO_MARKS = {1: "o", 2: "s", 8: "^"}
 SHIFT = {False: 0.95, True: 1.05}  # that bars of the two do not lie on each other
 MARKS = {1: "o", 2: "s"}
 VIEW = 2.9  # of the plane of z, each way
@@ -87,25 +88,14 @@ def _conditions(axes: Any, rows: Sequence[Findings]) -> None:
     axes.set_title("b  The same runs: what is slow")
     axes.set(xscale="log", xlabel="condition number of GGᵀ (log)", ylabel="standard deviations (log)")
     figure.log_axis(axes.yaxis, (0.01, 0.03, 0.1, 0.3, 1))
-    for ratio, shade in zip(RATIOS[1:], ("anisotropic", "midpoint", "underdamped"), strict=True):
-        points = [point for row in rows if row["ratio"] == ratio for point in row["points"]]
-        axes.plot(
-            *zip(*points, strict=True),
-            linestyle="",
-            marker="o",
-            color=figure.COLOURS[shade],
-            alpha=0.8,
-            label=f"d/n = {ROUND[ratio]}",
-        )
-    axes.legend(frameon=False, fontsize=7, loc="lower right")
-    axes.text(
-        0.02,
-        0.98,
-        "Not drawn: d/n = ½, where\nGGᵀ is singular.",
-        transform=axes.transAxes,
-        va="top",
-        fontsize=7,
-    )
+    for ratio, mark in RATIO_MARKS.items():
+        for metropolis, shade in TEST.items():
+            of = [row for row in rows if row["ratio"] == ratio and row["metropolis"] == metropolis]
+            points = [point for row in of for point in row["points"]]
+            axes.plot(*zip(*points, strict=True), linestyle="", marker=mark, color=shade, alpha=0.8)
+        axes.plot([], [], linestyle="", marker=mark, color=figure.INK, label=f"d/n = {ROUND[ratio]}")
+    axes.plot([], [], " ", label="d/n = ½: GGᵀ is singular")
+    axes.legend(frameon=False, fontsize=7, loc="best")
 
 
 def _toy_conditions(axes: Any, toy: Findings) -> None:
@@ -149,7 +139,9 @@ def _posteriors(axes: Any, toy: Findings) -> None:
     for place, name in zip(axes[0, 1:], SHOWN_METHODS, strict=True):
         place.set_title(TOY[name], fontweight="normal", fontsize=8)
     for row, name in zip(axes, ("first datum", "second", "third"), strict=True):
-        row[0].set_ylabel(name)
+        row[0].set_ylabel(f"{name}: z₂")
+    for place in axes[-1]:
+        place.set_xlabel(f"z₁, -{VIEW:g} to {VIEW:g}", fontsize=7)
 
 
 def _models(axes: Any, table: Findings, name: str, title: str) -> None:
@@ -174,7 +166,7 @@ def _models(axes: Any, table: Findings, name: str, title: str) -> None:
 def _trace(axes: Any, table: Findings) -> None:
     from matplotlib.ticker import NullLocator
 
-    axes.set_title("g  As LAE learns")
+    axes.set_title("g  As LAE with the test learns")
     row = next(row for row in table["rows"] if row["method"] == "lae_mh")
     seen = [point for trace in traces(row) for point in trace]
     if not seen:

@@ -87,14 +87,6 @@ def _root(matrix: Tensor) -> Tensor:
     return axes @ (values.clamp_min(0.0).sqrt()[:, None] * axes.T)
 
 
-def largest_correlation(law: Law, size: int) -> float:
-    """Between numbers of different data, which are independent in the posterior."""
-    scale = law.covariance.diagonal().clamp_min(1e-300).sqrt()
-    correlation = (law.covariance / (scale[:, None] * scale)).abs()
-    own = torch.kron(torch.eye(len(scale) // size, dtype=torch.float64), torch.ones(size, size).double())
-    return float((correlation * (1 - own)).max())
-
-
 def of_draws(z: Tensor) -> Law:
     """Of draws (c, n, d_z)."""
     rows = z.double().flatten(1)

@@ -27,11 +27,11 @@ SHORT = {
     "vae": "VAE",
     "hvae": "HVAE",
     "hvae_tempered": "HVAE, T₀ = 2",
-    "deterministic_0.1": "σ = 0, ν = 0.1",
-    "deterministic_0.5": "σ = 0, ν = 0.5",
-    "noisy_0.1": "noise, ν = 0.1",
-    "noisy_0.5": "noise, ν = 0.5",
-    "reverse_kernel_0.5": "reverse kernel",
+    "deterministic_0.1": "Langevin, σ = 0, ν = 0.1",
+    "deterministic_0.5": "Langevin, σ = 0, ν = 0.5",
+    "noisy_0.1": "Langevin, σ² = 2ν, ν = 0.1",
+    "noisy_0.5": "Langevin, σ² = 2ν, ν = 0.5",
+    "reverse_kernel_0.5": "reverse kernel, ν = 0.5",
 }
 LOWEST = -14.0  # of a gap that is drawn
 
@@ -49,7 +49,8 @@ def draw(findings: Findings) -> Any:
     panels[1].set(xlabel="gradients of log p(x, z) (log)")
     _energies(panels[2], findings["correct"])
     panels = below.subgridspec(1, 3, width_ratios=(1, 1, 0.8)).subplots()
-    _tuned(panels[0], findings["tuned"])
+    without = next(r["gap"][0] for r in findings["bounds"] if (r["method"], r["start"]) == ("vae", "wide"))
+    _tuned(panels[0], findings["tuned"], without)
     _likelihoods(panels[1], findings["compare"][0])
     _costs(panels[2], findings["compare"][0])
     return drawn
@@ -70,7 +71,9 @@ def _gaps(axes: Any, rows: Sequence[Findings], over: str) -> None:
     ticks = next(row["num_steps"] for row in rows if row["method"] == "hvae")
     for row in [row for row in rows if row["method"] != "vae"]:
         shade = SHADES[_kind(row["method"])]
-        drawn = [(x, gap) for x, gap in zip(row[over], row["gap"], strict=True) if gap > LOWEST]
+        drawn = [
+            (x, gap) for x, gap in zip(row[over], row["gap"], strict=True) if gap is not None and gap > LOWEST
+        ]
         xs, ys = zip(*drawn, strict=True)
         axes.plot(xs, ys, marker="o", color=shade, linestyle=_style(row["method"]))
         ends.append((xs[-1], ys[-1], SHORT[row["method"]], shade))
@@ -97,13 +100,15 @@ def _energies(axes: Any, found: Findings) -> None:
     figure.label_ends(axes, ends, gap=0.1)
 
 
-def _tuned(axes: Any, rows: Sequence[Findings]) -> None:
+def _tuned(axes: Any, rows: Sequence[Findings], without: float) -> None:
     axes.set_title("d  Gaussian, q wide: steps learned, K = 5")
     order = sorted(rows, key=lambda row: row["gap"][row["num_steps"].index(5)])
     for place, row in enumerate(order):
         at = row["num_steps"].index(5)
         axes.barh(place, row["gap"][at], 0.62, color=SHADES[_kind(row["method"])], alpha=0.75)
         axes.errorbar(row["gap"][at], place, xerr=row["error"][at], color=figure.INK, elinewidth=0.9)
+    axes.axvline(without, color=SHADES["vae"], linewidth=2.2, alpha=0.6, zorder=0)
+    axes.text(without, len(order) - 0.5, " VAE", color=SHADES["vae"], va="top", fontsize=7.5)
     axes.set_yticks(range(len(order)), [NAMES[row["method"]] for row in order])
     axes.set(xlabel="bound - log p(x), nats", ylim=(-0.6, len(order) - 0.4))
 
@@ -127,6 +132,7 @@ def _likelihoods(axes: Any, table: Findings) -> None:
         axes.plot([], [], mark, color=figure.INK, label=f"K = {count}")
     axes.legend(frameon=False, fontsize=7, loc="best")
     axes.set_yticks(range(len(methods)), [NAMES[method] for method in methods])
+    axes.locator_params(axis="x", nbins=4)
     axes.set(ylim=(len(methods) - 0.5, -0.5), xlabel="nats, mean ± standard error over seeds")
 
 
@@ -146,7 +152,7 @@ def _costs(axes: Any, table: Findings) -> None:
         ends.append((gradients[-1], milliseconds[-1], NAMES[method], shade))
     axes.set(
         xlabel="gradients of log p(x, z) a data point",
-        ylabel="processor's ms for a batch of 100",
+        ylabel="processor's ms for a batch of 100, beside other work",
         ylim=(0, 1.15 * max((end[1] for end in ends), default=1.0)),
     )
     figure.label_ends(axes, ends, gap=0.085)

@@ -25,15 +25,13 @@ from lflow.models.latent import LatentLearner
 from lflow.papers.experiment import Config as Run
 from lflow.papers.experiment import Findings, Job
 from lflow.papers.learn import WeightsLost, learn
-from lflow.papers.protocol_findings import LOST
+from lflow.papers.protocol_findings import LOST, rates
 from lflow.papers.protocol_measures import BATCH, FULL, QUICK, look, measure
 from lflow.training.batches import Batches
 from lflow.training.config import Config, DataChoice, Training
 
 NETWORKS: Mapping[str, Any] = {"latent_dim": 8, "likelihood": "bernoulli", "width": 64, "depth": 2}
 FEATURES = 256  # the trunk's numbers: more than data in a batch, as the theory of LAE asks
-RATES = (0.001, 0.003, 0.01)
-PLAIN_RATES = (0.0003, 0.001, 0.003)  # of what descends plainly
 IMAGES: Mapping[str, int] = {"digits": 0, "mnist": 10_000}
 """Images to train on; 0 for all."""
 STEPS, QUICK_STEPS = 2000, 40  # of training
@@ -55,7 +53,7 @@ _MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "map": ("lae", {"temperature": 0.0}),
     "lae": ("lae", {}),
     "lae_mh": ("lae", {"metropolis": True}),
-    # Without a layer norm in its decoder plain descent loses its weights.
+    # Layer norm as in the networks of LAE's authors: without it plain descent gets less far.
     "clae": ("clae", {"noise": "published", "layer_norm": True}),
     "clae_still": ("clae", {"noise": "off", "layer_norm": True}),
 }
@@ -114,11 +112,6 @@ def settings(run: Run, rate: float) -> Config:
     choice = DataChoice(source=run["data"], binary=True, limit=IMAGES[run["data"]])
     training = Training(num_steps=run["steps"], batch_size=BATCH, decay=1.0, ema=0.0)
     return Config(OnTrunk(model), choice, training, run["seed"])
-
-
-def rates(method: str) -> tuple[float, ...]:
-    """What a method's rate is chosen from."""
-    return PLAIN_RATES if method.startswith("clae") else RATES
 
 
 def held_out(source: str, points: int) -> Tensor:
@@ -182,7 +175,8 @@ def work(run: Run, watch: Watch = lambda learner, x: {}) -> Findings:
     effort = QUICK if run["quick"] else FULL
     if run["part"] == "plain":
         known = data.open(run["data"], "train", limit=IMAGES[run["data"]] or None, binary=True)
-        return {"pixels": independent_log_likelihood(known, held_out(run["data"], effort.points))}
+        x = held_out(run["data"], effort.points)
+        return {"pixels": independent_log_likelihood(known, x), "points": len(x)}
     looks = looks_of(run, watch)
     if not looks:
         return LOST
@@ -199,13 +193,13 @@ def looks_of(run: Run, watch: Watch) -> list[Look]:
     found: list[Look] = []
     for rate in rates(run["method"]):
         config = settings(run, rate)
-        x = Batches(config, torch.device("cpu")).validation()[: effort.looked]
+        x = Batches(config, torch.device("cpu")).validation()
 
         def see(step: int, learner: Learner, rate: float = rate, x: Tensor = x) -> None:
             assert isinstance(learner, LatentLearner)
             if not all(bool(weight.isfinite().all()) for weight in learner.parameters()):
                 return
-            worth = look(learner, x, run["seed"], effort)
+            worth = look(learner, x[: effort.looked], run["seed"], effort)
             if math.isfinite(worth):
                 found.append(Look(rate, step, worth, copy.deepcopy(learner), watch(learner, x)))
 

@@ -18,7 +18,6 @@ from torch import Tensor
 from lflow.draws import Draws
 from lflow.evaluation import annealed, importance
 from lflow.models.latent import LatentLearner
-from lflow.models.vae import VAELearner
 from lflow.papers.experiment import Findings
 
 BATCH = 100
@@ -126,7 +125,7 @@ def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL)
     model = normalised(learner, effort.normaliser, seed)
     found = importance.log_likelihood(model, x, effort.weights, seed)
     with torch.no_grad():
-        z = drawn(learner, x, draws)
+        z = learner.draw_posterior(x, draws)
         squared_error = (x - learner.decoder.mean(z)).square().mean()
         log_conditional = learner.log_likelihood(x, z).mean()
     return {
@@ -140,14 +139,6 @@ def measure(learner: LatentLearner, x: Tensor, seed: int, effort: Effort = FULL)
         "gradients": learner.gradient_evaluations,
         "seconds": _seconds(learner, x, seed),
     }
-
-
-def drawn(learner: LatentLearner, x: Tensor, draws: Draws) -> Tensor:
-    """A draw of z for each x, where the model has one: of a VAE from q, whose mean its `infer` gives.
-
-    A chain ends at random; the weights of a Langevin autoencoder are where theirs is.
-    """
-    return learner.posterior(x).draw(draws) if isinstance(learner, VAELearner) else learner.infer(x, draws)
 
 
 def _checked(model: Normalised, x: Tensor, weighted: Tensor, seed: int, effort: Effort) -> Findings:

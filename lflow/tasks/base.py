@@ -59,7 +59,8 @@ class Outcome(NamedTuple):
     rows: by what they show, one below the other, (n, *shape) each. whole: (n,), bool, for which data points
     all that the model made is finite; the scores are of those. scores: how good it is, each beside what takes
     no model. arrays: all that was made. notes: sentences about what was asked for and is not so. ranking:
-    (n,), the scores that the data points are in the order of. path: whether the rows lie on a way from the
+    (n,), the scores that the data points are in the order of. marked: (n,), bool, those of the label that was
+    held out, where one was. path: whether the rows lie on a way from the
     first to the last.
     """
 
@@ -69,6 +70,7 @@ class Outcome(NamedTuple):
     arrays: Mapping[str, Tensor | NDArray[np.str_]]
     notes: Sequence[str] = ()
     ranking: Tensor | None = None
+    marked: Tensor | None = None
     path: bool = False
 
 

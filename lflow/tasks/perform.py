@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lflow.draws import SYNTHESIS, Draws, derived_seed
 from lflow.evaluation import outliers, reconstruction
-from lflow.evaluation.plain import compared, guesses, mean_of
+from lflow.evaluation.plain import compared, denoised, guesses, mean_of
 from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import parts, synthesize
 from lflow.metrics import auroc
@@ -72,7 +73,8 @@ def _reconstruct(subject: Subject, settings: Settings) -> Outcome:
     x = _inputs(subject, settings.num)
     made = reconstruction.reconstructed(subject, x)
     whole = _whole(made)
-    score = reconstruction.scored(subject, x[whole], made[whole])
+    z = getattr(subject.learner, "inferred", "")
+    score = reconstruction.scored(subject, x[whole], made[whole], z)
     rows = {"original": x, "reconstruction": made}
     return Outcome(rows, whole, [score], rows)
 
@@ -82,7 +84,12 @@ def _interpolate(subject: Subject, settings: Settings) -> Outcome:
     a, b = x[: len(x) // 2], x[len(x) // 2 : len(x) // 2 * 2]
     if not len(a):
         raise ValueError("an interpolation needs two test data points")
-    made = _offers(subject).interpolate(a, b, settings.num_points)
+    made = torch.cat(
+        [
+            _offers(subject).interpolate(a[part], b[part], settings.num_points, seed=seed)
+            for part, seed in _parts(subject, len(a), settings.num_points)
+        ]
+    )
     whole = _whole(made)
     ends, wanted = torch.cat([made[whole, 0], made[whole, -1]]), torch.cat([a[whole], b[whole]])
     everywhere = torch.ones_like(wanted)
@@ -90,7 +97,9 @@ def _interpolate(subject: Subject, settings: Settings) -> Outcome:
     about = f"of a number at the ends of {paths}, to the test data that they should be"
     rivals = _plain(subject, wanted, everywhere)
     score = compared("error at the ends", ends, wanted, everywhere, rivals, about)
-    rows = {"from": a} | _numbered("between", made) | {"to": b}
+    places = torch.linspace(0, 1, settings.num_points).tolist()
+    on_way = {f"at {place:.0%}": each for place, each in zip(places, made.unbind(1), strict=True)}
+    rows = {"from": a} | on_way | {"to": b}
     return Outcome(rows, whole, [score], {"from": a, "between": made, "to": b}, path=True)
 
 
@@ -104,7 +113,7 @@ def _inpaint(subject: Subject, settings: Settings) -> Outcome:
     made = torch.cat(
         [
             _offers(subject).inpaint(seen[part], missing[part], settings.num_chains, seed, count)
-            for part, seed in _parts(subject, settings, len(x))
+            for part, seed in _parts(subject, len(x), settings.num_chains)
         ]
     )
     whole = _whole(made)
@@ -130,12 +139,13 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
     made = torch.cat(
         [
             _offers(subject).recover(seen[part], settings.noise, None, settings.num_chains, seed, count)
-            for part, seed in _parts(subject, settings, len(x))
+            for part, seed in _parts(subject, len(x), settings.num_chains)
         ]
     )
     made = _different(made)
     whole, everywhere = _whole(made), torch.ones_like(x)
     rivals = {"what was seen": seen[whole]} | _plain(subject, seen[whole], everywhere[whole])
+    rivals |= denoised(subject.training, seen[whole], settings.noise)
     about = (
         f"of a number of {each_of(int(whole.sum()), POINT)} with noise of deviation {settings.noise:g}, by "
         f"{_by(made)}"
@@ -149,9 +159,10 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
 def _rank(subject: Subject, settings: Settings) -> Outcome:
     chosen = subject.test.first_of_shuffle(settings.num, subject.seed)
     x = chosen.batch(slice(None), subject.device)
-    score = _offers(subject).anomaly_score(x)
+    score = _anomaly_score(subject, x)
     order, whole = score.argsort(), _whole(score)  # what is not finite comes last
     classes, held_out = chosen.labels.to(order.device)[order], subject.choice.held_out
+    arrays: dict[str, Tensor | NDArray[np.str_]]
     arrays = {"x": x[order], "scores": score[order], "classes": classes}
     if chosen.label_names:
         arrays["class_names"] = np.array(chosen.label_names)
@@ -165,19 +176,25 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
             notes = [f"of {told} none or all are of the label that was held out: raise --num"]
     found = found or _against_mixtures(subject, x[whole], score[whole])
     rows = {"from the most to the least ordinary": x[order]}
-    return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order])
+    marked = classes == held_out if held_out >= 0 else None
+    return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order], marked=marked)
+
+
+def _anomaly_score(subject: Subject, x: Tensor) -> Tensor:
+    rows = _parts(subject, len(x))
+    return torch.cat([_offers(subject).anomaly_score(x[part], seed=seed) for part, seed in rows])
 
 
 def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]:
-    """Is each x more ordinary than a point whose every number comes from another x? Where no score of such
-    a point is finite there is no answer."""
+    """Is each x more ordinary than a point whose every number comes from another x? One has no other to be
+    mixed with, and where no score of a mixed point is finite there is no answer."""
     flat = x.flatten(1)
     generator = torch.Generator().manual_seed(derived_seed(subject.seed, 3))
     rows = torch.rand(flat.shape, generator=generator).argsort(0).to(x.device)
     mixed = flat.gather(0, rows).view(x.shape)
-    other = _offers(subject).anomaly_score(mixed)
+    other = _anomaly_score(subject, mixed)
     found = other.isfinite()
-    if not bool(found.any()):
+    if len(x) < 2 or not bool(found.any()):
         return []
     mixed, other = mixed[found], other[found]
     truth = torch.cat([torch.zeros(len(x)), torch.ones(len(mixed))]).bool()
@@ -185,8 +202,8 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]
     away = (torch.cat([x, mixed]) - mean).flatten(1).square().sum(1)
     both = torch.cat([score, other])
     about = (
-        f"the chance that a point mixed of the numbers of {counted(len(x), POINT)} scores higher "
-        "than one of those"
+        f"the chance that a mixed point scores higher than one of {counted(len(x), POINT)}; each number of a "
+        "mixed point is that of another of these"
     )
     beside = {"base rate": 0.5, "distance to the mean": auroc(away.cpu(), truth).value}
     return [Score("AUROC", auroc(both.cpu(), truth).value, None, "", beside, about)]
@@ -248,9 +265,9 @@ def _inputs(subject: Subject, num: int) -> Tensor:
     return chosen.batch(slice(None), subject.device)
 
 
-def _parts(subject: Subject, settings: Settings, num: int) -> Iterator[tuple[slice, int]]:
-    """Rows whose chains fit into memory, each with its seed."""
-    size = max(1, subject.learner.rows_at_once // settings.num_chains)
+def _parts(subject: Subject, num: int, each: int = 1) -> Iterator[tuple[slice, int]]:
+    """Rows that fit into memory, where so many points are made of each, and their seeds."""
+    size = max(1, subject.learner.rows_at_once // each)
     return parts(num, size, subject.seed, lambda done, of: subject.tell("data points", done, of))
 
 

@@ -19,6 +19,7 @@ from lflow.training.pictures import PAPER, TEXT, as_bytes, picture
 _MOST = 64  # data points in a picture
 _TILE, _GAP, _COLUMNS, _BETWEEN = 64, 3, 16, 16
 _LETTERS, _LINE, _MARGIN = 18, 15, 8  # of a row's name
+_MARK = (213, 94, 0)
 _SIZE = 12
 
 
@@ -34,9 +35,11 @@ def rows_picture(outcome: Outcome, known: Callable[[], Tensor]) -> Image.Image:
     if len(rows) == 1 and outcome.ranking is None:
         return picture(first)
     rows = {name: each[shown] for name, each in rows.items()}
-    ranking = None if outcome.ranking is None else outcome.ranking.cpu()[shown]
+    ranking, marked = (
+        None if each is None else each.cpu()[shown] for each in (outcome.ranking, outcome.marked)
+    )
     if first.ndim == 4:
-        return _Sheet(rows, ranking).drawn()
+        return _Sheet(rows, ranking, marked).drawn()
     if first.shape[1:] != (2,):
         raise ValueError(f"there is no picture of data of the shape {tuple(first.shape[1:])}")
     return in_panels(Points(rows, ranking, outcome.path, known().cpu()))
@@ -57,10 +60,11 @@ def _shown(n: int) -> list[int]:
 class _Sheet:
     """Where rows of images, their names and their scores are on the paper."""
 
-    def __init__(self, rows: Mapping[str, Tensor], ranking: Tensor | None) -> None:
+    def __init__(self, rows: Mapping[str, Tensor], ranking: Tensor | None, marked: Tensor | None) -> None:
         self.images = [as_bytes(each) for each in rows.values()]
         self.names = [textwrap.wrap(name, _LETTERS) for name in rows]
         self.scores = None if ranking is None else ranking.tolist()
+        self.marked = None if marked is None else marked.tolist()
         self.font = ImageFont.load_default(_SIZE)
         self.n, height, width, _ = self.images[0].shape
         self.enlarged = max(1, round(_TILE / max(height, width)))
@@ -90,12 +94,16 @@ class _Sheet:
                     left = self.left + column * (self.width + _GAP)
                     k = block * self.columns + column
                     sheet.paste(self._tile(self.images[row][k]), (left, top))
+                    if self.marked is not None and self.marked[k]:
+                        corner = left + self.width - 1, top + self.height - 1
+                        draw.rectangle(((left, top), corner), outline=_MARK, width=3)
                     if self.scores is not None:
                         self._score(draw, self.scores[k], (left + self.width // 2, top + self.height + 2))
         if self.ends:
             last = self.left + ((self.n - 1) % self.columns + 1) * (self.width + _GAP) - _GAP
             last = max(last, self.left + 115)
-            self._write(draw, "the most ordinary", (self.left, _MARGIN), "la")
+            most = "the most ordinary" + "; framed: held out of training" * (self.marked is not None)
+            self._write(draw, most, (self.left, _MARGIN), "la")
             self._write(draw, "the least ordinary", (last, height - _MARGIN), "rd")
         return sheet
 

@@ -59,10 +59,12 @@ class Weights:
             learner.train()
 
     def not_finite(self) -> str | None:
-        """The name of a part with a weight that is not finite; None if all are."""
-        for name, part in self.parts.items():
-            sums = [weight.detach().sum() for weight in part.module.parameters()]
-            if not bool(torch.stack(sums).isfinite().all()):
+        """The name of a part, or of a weight in none, that is not finite; None if all are."""
+        weights = {name: list(part.module.parameters()) for name, part in self.parts.items()}
+        in_parts = {id(weight) for each in weights.values() for weight in each}
+        weights |= {n: [w] for n, w in self.learner.named_parameters() if id(w) not in in_parts}
+        for name, each in weights.items():
+            if not bool(torch.stack([weight.detach().sum() for weight in each]).isfinite().all()):
                 return name
         return None
 

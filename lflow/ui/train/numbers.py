@@ -42,7 +42,7 @@ TITLES = {
     "sampler_gap": "energy of inferred z less of the sampler's",
     "sliced_w2": "sliced W2 of samples to data",
     "squared_error": "squared error of reconstructions",
-    "weight_norm": "root mean square of the last layer",
+    "weight_rms": "root mean square of the last layer",
 }
 """What a reader is told of the quantities of the models here; those of other models go by their names."""
 
