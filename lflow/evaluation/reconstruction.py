@@ -37,7 +37,7 @@ def of_data(subject: Subject) -> list[Score]:
         score = scored(subject, x, reconstructed(subject, x))
     if len(x) == min(_MOST, len(subject.unseen)):
         return [score]
-    more = f"{score.about}; each takes long, and `lflow generate --task reconstruct --num` takes more"
+    more = f"{score.about}; each takes long, and `generate --task reconstruct --num` takes more"
     return [score._replace(about=more)]
 
 
