@@ -6,12 +6,14 @@ components, and to the fifth nearest neighbour. Knows nothing of how a score is 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from lflow.data import DataSet
-from lflow.evaluation.likelihood import in_batches
 from lflow.evaluation.subject import Score, Subject
+from lflow.evaluation.synthesis import parts
 from lflow.metrics import auprc, auroc, knn_score, pca_score
 
 _COMPONENTS, _NEIGHBOURS, _RESAMPLES = 20, 5, 100
@@ -19,10 +21,23 @@ _COMPONENTS, _NEIGHBOURS, _RESAMPLES = 20, 5, 100
 
 def ranked(subject: Subject) -> list[Score]:
     """AUPRC and AUROC, where the run held a label out and the model has an anomaly score."""
-    score = getattr(subject.learner, "anomaly_score", None)
-    if score is None or subject.choice.held_out < 0:
+    if not hasattr(subject.learner, "anomaly_score") or subject.choice.held_out < 0:
         return []
-    return areas(subject, subject.test, in_batches(score, subject.test, subject))
+    return areas(subject, subject.test, own_scores(subject, subject.test).cpu().double())
+
+
+def own_scores(subject: Subject, x: DataSet | Tensor) -> Tensor:
+    """The model's own anomaly scores of n data points, (n,), in parts that fit into memory."""
+    learner: Any = subject.learner
+    rows = parts(
+        len(x), learner.rows_at_once, subject.seed, lambda done, of: subject.tell("anomaly scores", done, of)
+    )
+    found = []
+    for part, seed in rows:
+        each = x[part] if isinstance(x, Tensor) else x.batch(part, subject.device)
+        with torch.no_grad():
+            found.append(learner.anomaly_score(each, seed=seed))
+    return torch.cat(found)
 
 
 def areas(subject: Subject, found: DataSet, own: Tensor) -> list[Score]:

@@ -159,7 +159,7 @@ def _recover(subject: Subject, settings: Settings) -> Outcome:
 def _rank(subject: Subject, settings: Settings) -> Outcome:
     chosen = subject.test.first_of_shuffle(settings.num, subject.seed)
     x = chosen.batch(slice(None), subject.device)
-    score = _anomaly_score(subject, x)
+    score = outliers.own_scores(subject, x)
     order, whole = score.argsort(), _whole(score)  # what is not finite comes last
     classes, held_out = chosen.labels.to(order.device)[order], subject.choice.held_out
     arrays: dict[str, Tensor | NDArray[np.str_]]
@@ -180,11 +180,6 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
     return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order], marked=marked)
 
 
-def _anomaly_score(subject: Subject, x: Tensor) -> Tensor:
-    rows = _parts(subject, len(x))
-    return torch.cat([_offers(subject).anomaly_score(x[part], seed=seed) for part, seed in rows])
-
-
 def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]:
     """Is each x more ordinary than a point whose every number comes from another x? One has no other to be
     mixed with, and where no score of a mixed point is finite there is no answer."""
@@ -192,7 +187,7 @@ def _against_mixtures(subject: Subject, x: Tensor, score: Tensor) -> list[Score]
     generator = torch.Generator().manual_seed(derived_seed(subject.seed, 3))
     rows = torch.rand(flat.shape, generator=generator).argsort(0).to(x.device)
     mixed = flat.gather(0, rows).view(x.shape)
-    other = _anomaly_score(subject, mixed)
+    other = outliers.own_scores(subject, mixed)
     found = other.isfinite()
     if len(x) < 2 or not bool(found.any()):
         return []
