@@ -152,7 +152,7 @@ def _costs(axes: Any, table: Findings) -> None:
         ends.append((gradients[-1], milliseconds[-1], NAMES[method], shade))
     axes.set(
         xlabel="gradients of log p(x, z) a data point",
-        ylabel="processor's ms for a batch of 100, beside other work",
+        ylabel="processor's ms, batch of 100",
         ylim=(0, 1.15 * max((end[1] for end in ends), default=1.0)),
     )
     figure.label_ends(axes, ends, gap=0.085)
