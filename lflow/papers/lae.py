@@ -41,10 +41,14 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
         found += [_law(dim, ratio, test, quick, seed) for test in (False, True)]
     size = {"steps": 1200, "fit": 200} if quick else {"steps": 3000, "fit": 400}
     found += [Job({"part": "toy", "seed": seed, **size}, size["steps"] * 1.5) for seed in range(few)]
+    found.append(one_protocol.plain("digits", quick))
     for seed in range(few):
         found += one_protocol.compared("digits", quick, seed, METHODS, (BESIDE,))
     if not quick and one_protocol.is_at_hand("mnist"):
-        found += one_protocol.compared("mnist", quick, 0, ON_MNIST, (BESIDE,))
+        found += [
+            *one_protocol.compared("mnist", quick, 0, ON_MNIST, (BESIDE,)),
+            one_protocol.plain("mnist", quick),
+        ]
     return found
 
 

@@ -132,16 +132,18 @@ def is_at_hand(source: str) -> bool:
 
 
 def compared(source: str, quick: bool, seed: int, methods: Sequence[str], counts: Sequence[int]) -> list[Job]:
-    """A run of each method, for each number of steps where it has steps, the same in every paper; and what
-    takes no model."""
+    """A run of each method, for each number of steps where it has steps; the same in every paper."""
     steps = QUICK_STEPS if quick else STEPS
     shared = {"part": "compare", "data": source, "quick": quick, "seed": seed, "steps": steps}
     places = [(method, k) for method in methods for k in (counts if method in WITH_STEPS else (0,))]
-    runs = [
+    return [
         Job({**shared, "method": each, "num_steps": k}, _cost(source, quick, each, k)) for each, k in places
     ]
-    plain = Job({"part": "plain", "data": source, "quick": quick, "seed": 0}, 100.0)
-    return [*runs, plain] if seed == 0 else runs
+
+
+def plain(source: str, quick: bool) -> Job:
+    """What takes no model, to stand beside all runs of that data set."""
+    return Job({"part": "plain", "data": source, "quick": quick, "seed": 0}, 100.0)
 
 
 def _cost(source: str, quick: bool, method: str, num_steps: int) -> float:

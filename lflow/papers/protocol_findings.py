@@ -62,9 +62,9 @@ def _table(records: Sequence[Record], source: str) -> Findings:
     log p(x) where pixels are independent, which takes no model; points: test images."""
     runs = select(records, part="compare", data=source)
     (plain,) = select(records, part="plain", data=source)
-    places = dict.fromkeys((each.config["method"], each.config["num_steps"]) for each in runs)
+    places = {(each.config["method"], each.config["num_steps"]) for each in runs}
     rows = []
-    for method, num_steps in places:
+    for method, num_steps in sorted(places, key=lambda place: (list(NAMES).index(place[0]), place[1])):
         of = select(runs, method=method, num_steps=num_steps)
         row: Findings = {"method": method, "num_steps": num_steps, "steps": of[0].config["steps"]}
         row["by_seed"] = {name: {r.config["seed"]: r.found[name] for r in of} for name in MEASURES}
