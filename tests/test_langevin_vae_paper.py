@@ -16,7 +16,7 @@ from tests import protocol_runs
 from tests.statistics import one_thread  # noqa: F401  (a fixture)
 
 CORRECT = correctness({"seed": 0})
-GAIN = "the gain that the paper is after, Langevin-VAE above HVAE of every tempering,"
+GAIN = "the gain that the paper is after, Langevin-VAE above every HVAE here,"
 
 
 def made_up(config: Config, levels: dict[str, float]) -> Findings:
@@ -108,7 +108,7 @@ def test_a_first_look_leaves_mnist_alone(monkeypatch: pytest.MonkeyPatch, tmp_pa
     said = " ".join(findings["sentences"])
     assert "A first look: 40 steps are no training." in said
     assert "with 2 seeds no difference can be told from chance" in said
-    assert "above HVAE of every tempering" not in said
+    assert "above every HVAE here" not in said
     assert all(file.exists() for file in figure.save(lambda: langevin_vae.draw(findings), tmp_path))
 
 

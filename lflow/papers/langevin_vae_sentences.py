@@ -142,7 +142,7 @@ def _order(rows: Sequence[Findings], where: str) -> list[str]:
     shows = f"shows for {_names(above)}" if above else "does not show"
     return [
         protocol.pairs_as_text(f"{where}: log p(x)", found),
-        f"{where}: the gain that the paper is after, Langevin-VAE above HVAE of every tempering, {shows}.",
+        f"{where}: the gain that the paper is after, Langevin-VAE above every HVAE here, {shows}.",
     ]
 
 
