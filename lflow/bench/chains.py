@@ -16,22 +16,19 @@ from typing import Any
 import torch
 
 from lflow import data, models
-from lflow.bench.report import circumstances, load, measured, write
-from lflow.cli import show
+from lflow.bench.report import circumstances, finish, measured
+from lflow.bench.training import once
 from lflow.device import find_device
 from lflow.draws import Draws
 from lflow.models.latent import LatentLearner
+from lflow.papers.one_protocol import model_of
+from lflow.papers.protocol_findings import NAMES
 from lflow.training.loop import AUTOMATIC
 
 COUNTS = (1, 5, 10)
 BATCH = 100
-METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "HVAE": ("hvae", {"tempering": "none"}),
-    "HVAE, free tempering": ("hvae", {"tempering": "free"}),
-    "Langevin-VAE, σ = 0": ("langevin_vae", {"mode": "deterministic"}),
-    "Langevin-VAE, σ² = 2ν": ("langevin_vae", {"mode": "noisy"}),
-    "Langevin-VAE, reverse kernel": ("langevin_vae", {"mode": "reverse_kernel"}),
-}
+METHODS = ("hvae", "hvae_free", "deterministic", "noisy", "reverse_kernel")
+"""As the papers' protocol names them."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     for count in COUNTS:
         print(f"K = {count} ...", file=sys.stderr, flush=True)
         found["rows"] += rows(count, device, 10 if arguments.quick else 200)
-    found["load_average_after"] = load()
-    text = markdown(found)
-    if arguments.write:
-        write(text)
-    show(arguments, found, text)
-    return 0
+    return finish(arguments, found, markdown)
 
 
 def rows(num_steps: int, device: torch.device, turns: int) -> list[dict[str, Any]]:
@@ -65,16 +57,21 @@ def rows(num_steps: int, device: torch.device, turns: int) -> list[dict[str, Any
             took = _seconds(partial(_step, learner, x, turn), device)
             least[name] = min(least[name], took)
     return [
-        {"method": name, "K": num_steps, "gradients": learner.gradient_evaluations, "seconds": least[name]}
+        {
+            "method": NAMES[name],
+            "K": num_steps,
+            "gradients": learner.gradient_evaluations,
+            "seconds": least[name],
+        }
         for name, learner in learners.items()
     ]
 
 
 def _learner(name: str, num_steps: int, x: torch.Tensor) -> LatentLearner:
-    kind, own = METHODS[name]
+    kind, own = model_of(name, num_steps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = models.get(kind, **own, num_steps=num_steps, likelihood="bernoulli", latent_dim=8)
+        model = models.get(kind, **own, likelihood="bernoulli", latent_dim=8)
         learner = model.build(tuple(x.shape[1:]), 2)
     assert isinstance(learner, LatentLearner)
     return learner
@@ -87,20 +84,16 @@ def _step(learner: LatentLearner, x: torch.Tensor, turn: int) -> None:
 
 
 def _seconds(action: Callable[[], None], device: torch.device) -> float:
-    if device.type != "cuda":
-        began = time.process_time()
-        action()
-        return time.process_time() - began
-    torch.cuda.synchronize(device)
-    began = time.perf_counter()
+    if device.type == "cuda":
+        return once(action, device)
+    began = time.process_time()
     action()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def markdown(found: Mapping[str, Any]) -> str:
     """The chapter as it stands in benchmarks/RESULTS.md."""
-    base = {row["K"]: row["seconds"] for row in found["rows"] if row["method"] == "HVAE"}
+    base = {row["K"]: row["seconds"] for row in found["rows"] if row["method"] == NAMES["hvae"]}
     lines = [
         "# What does a quasi-symplectic chain save?",
         "",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 from lflow import __version__
+from lflow.cli import show
 
 RESULTS = Path("benchmarks", "RESULTS.md")
 
@@ -59,6 +61,18 @@ def measured(data: Mapping[str, Any]) -> list[str]:
         f"Load average {data['load_average_before']} before and {data['load_average_after']} after.",
         *[f"{name}: not installed." for name, number in versions.items() if not number],
     ]
+
+
+def finish(
+    arguments: argparse.Namespace, found: dict[str, Any], markdown: Callable[[Mapping[str, Any]], str]
+) -> int:
+    """Say what was found under which load, write the chapter where that is asked for, and end well."""
+    found["load_average_after"] = load()
+    text = markdown(found)
+    if arguments.write:
+        write(text)
+    show(arguments, found, text)
+    return 0
 
 
 def write(chapter: str) -> None:

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from lflow import energies, samplers, simulate
 from lflow.bench import mixing
-from lflow.bench.report import circumstances, load, measured, write
-from lflow.cli import show
+from lflow.bench.report import circumstances, finish, measured
 
 PLAIN, EAGER, COMPILED = "plain autograd", "lflow", "lflow compiled"
 STEP_SIZE = 0.05
@@ -82,12 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         torch.set_num_threads(all_threads)
     data["aims"] = _aims(data["mixture"])
-    data["load_average_after"] = load()
-    text = markdown(data)
-    if arguments.write:
-        write(text)
-    show(arguments, data, text)
-    return 0
+    return finish(arguments, data, markdown)
 
 
 def take_turns(

@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from lflow import models, nets, samplers, steps
-from lflow.bench.report import circumstances, load, measured, write
-from lflow.cli import show
+from lflow.bench.report import circumstances, finish, measured
 from lflow.device import find_device
 from lflow.draws import Draws
 from lflow.energies import base
@@ -71,12 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             found["missing"].append({"model": name, "preset": preset, "reason": reason})
     print("a Langevin step ...", file=sys.stderr, flush=True)
     found["langevin"] = langevin(device, turn)
-    found["load_average_after"] = load()
-    text = markdown(found)
-    if arguments.write:
-        write(text)
-    show(arguments, found, text)
-    return 0
+    return finish(arguments, found, markdown)
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -115,7 +109,7 @@ def measure(name: str, preset: str, device: torch.device, turn: float, large: bo
 
         world = running.world
         with counted() as gradients:
-            first = _once(alone, device)
+            first = once(alone, device)
         if first > _LONG and not large:
             raise ValueError(f"a step takes {first:.0f} s here: --large measures it too")
         # A model of latent vectors knows its own: a chain of weights is one for a whole batch.
@@ -123,9 +117,9 @@ def measure(name: str, preset: str, device: torch.device, turn: float, large: bo
         step, model = _paired((running.take_step, alone), device, turn)
         running.unseen.clear()
         others = {
-            "validation": (_once(running.validate, device), training.validate_every),
-            "picture": (_once(running.draw, device), training.sample_every),
-            "checkpoint": (_once(running.save, device), training.checkpoint_every),
+            "validation": (once(running.validate, device), training.validate_every),
+            "picture": (once(running.draw, device), training.sample_every),
+            "checkpoint": (once(running.save, device), training.checkpoint_every),
         }
         around = sum(seconds / min(every, training.num_steps) for seconds, every in others.values())
         return {
@@ -165,11 +159,12 @@ def _paired(actions: Sequence[Callable[[], object]], device: torch.device, turn:
     began = time.perf_counter()
     while len(spent[0]) < 3 or time.perf_counter() - began < turn:
         for action, times in zip(actions, spent, strict=True):
-            times.append(_once(action, device))
+            times.append(once(action, device))
     return [statistics.median(times) for times in spent]
 
 
-def _once(action: Callable[[], object], device: torch.device) -> float:
+def once(action: Callable[[], object], device: torch.device) -> float:
+    """Seconds of an action, until the device is done with it."""
     _wait(device)
     began = time.perf_counter()
     action()

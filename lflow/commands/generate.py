@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ENDINGS = (".png", ".npz", ".npy", ".json")
 SAMPLES = 64
-_BEHIND = 1000  # training data that points are drawn on
 
 
 def declare(parser: Parser, words: Sequence[str]) -> None:
@@ -113,14 +112,14 @@ def _save(
 ) -> None:
     import numpy as np
 
-    from lflow.tasks.picture import rows_picture
+    from lflow.tasks.picture import BEHIND, rows_picture
 
     ending, arrays = out.suffix.lower(), {k: _as_numpy(each) for k, each in outcome.arrays.items()}
     if ending == ".npy" and len(arrays) > 1:
         raise ValueError(f"{report['task']} makes {len(arrays)} arrays: let --out end in .npz")
     image = None
     if ending == ".png":  # not all have one: before the file is
-        image = rows_picture(outcome, lambda: subject.training.batch(slice(_BEHIND)))
+        image = rows_picture(outcome, lambda: subject.training.batch(slice(BEHIND)))
     with whole_file(out) as file:
         if image is not None:
             image.save(file, "PNG")

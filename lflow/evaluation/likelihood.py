@@ -163,9 +163,13 @@ def independent_log_likelihood(known: DataSet, x: Tensor) -> float:
     grey = ((x + 1) / 2 * (levels - 1)).round()
     total = torch.zeros(len(x), dtype=torch.float64)
     for level in range(levels):
-        share = ((known.values == level).sum(0).double() + 1 / levels) / (len(known) + 1)
-        total += ((grey == level) * share.log()).flatten(1).sum(1)
+        total += ((grey == level) * grey_share(known.values, level, levels).log()).flatten(1).sum(1)
     return float(total.mean())
+
+
+def grey_share(values: Tensor, level: int, levels: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """How often each pixel of data, (n, *shape), has a grey value, one more spread over all: (*shape)."""
+    return ((values == level).sum(0).to(dtype) + 1 / levels) / (len(values) + 1)
 
 
 def in_batches(function: Callable[[Tensor], Tensor], x: DataSet, subject: Subject) -> Tensor:

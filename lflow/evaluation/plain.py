@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lflow.data import DataSet
-from lflow.evaluation.likelihood import mean_and_error
+from lflow.evaluation.likelihood import grey_share, mean_and_error
 from lflow.evaluation.subject import Score
 
 MEAN, NEAREST = "the mean of the training data", "the nearest of the training data"
@@ -45,7 +45,7 @@ def denoised(known: DataSet, y: Tensor, noise: float) -> dict[str, Tensor]:
     nearest = (y.abs() - 1).clamp_min(0)  # a density far from every grey value would be zero
     for level in range(known.levels):
         grey = 2 * level / (known.levels - 1) - 1
-        share = ((values == level).sum(0).to(y) + 1 / known.levels) / (len(values) + 1)
+        share = grey_share(values, level, known.levels, y.dtype)
         weight = share * torch.exp((nearest.square() - (y - grey).square()) / (2 * noise**2))
         total, mean = total + weight, mean + weight * grey
     return {"independent pixels": mean / total}

@@ -10,16 +10,7 @@ from collections.abc import Sequence
 
 from lflow.columns import aligned
 from lflow.papers import protocol_findings as protocol
-from lflow.papers.experiment import (
-    Findings,
-    Record,
-    is_lower,
-    level,
-    paired,
-    select,
-    short,
-    tell,
-)
+from lflow.papers.experiment import Findings, Record, is_lower, level, paired, select, short, tell
 from lflow.papers.protocol_findings import NAMES
 from lflow.spec import counted
 

@@ -85,9 +85,9 @@ def _both(row: Findings) -> list[tuple[float, float]]:
 
 
 def _is_above(gap: float | None, error: float | None) -> bool:
-    return (
-        gap is not None and error is not None and gap > 4 * error + 1e-6
-    )  # where q is the posterior the error is rounding alone
+    if gap is None or error is None:
+        return False
+    return gap > 4 * error + 1e-6  # where q is the posterior the error is rounding alone
 
 
 def _at(row: Findings, num_steps: int) -> str:

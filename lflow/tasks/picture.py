@@ -16,6 +16,8 @@ from lflow.tasks.base import Outcome
 from lflow.tasks.panels import Points, in_panels
 from lflow.training.pictures import PAPER, TEXT, as_bytes, picture
 
+BEHIND = 1000
+"""Training data that points are drawn on."""
 _MOST = 64  # data points in a picture
 _TILE, _GAP, _COLUMNS, _BETWEEN = 64, 3, 16, 16
 _LETTERS, _LINE, _MARGIN = 18, 15, 8  # of a row's name

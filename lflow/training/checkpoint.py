@@ -92,14 +92,14 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         raise OSError(f"{path} could not be written, and what was there is kept: {error}") from error
 
 
-def read(path: Path) -> Checkpoint:
-    """Read a file that `write` made. ValueError in one sentence if it is anything else."""
+def read(path: Path, weights: bool = True) -> Checkpoint:
+    """Read a file that `write` made, tensors only with weights. ValueError in one sentence if it is none."""
     if not path.is_file():
         raise ValueError(f"there is no checkpoint {path}")
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})[_HEADER])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys() if weights}  # noqa: SIM118 (no mapping)
         check_version(about, "checkpoint")
         shape, levels, step = _checked(about)
         config = make_config(about["config"])

@@ -22,7 +22,7 @@ from lflow.evaluation.report import as_json
 from lflow.evaluation.subject import Subject
 from lflow.spec import Parameter, counted, parameters
 from lflow.tasks import Settings, find, offered, perform
-from lflow.tasks.picture import rows_picture
+from lflow.tasks.picture import BEHIND, rows_picture
 from lflow.training import checkpoint
 from lflow.training.folder import RunFolder, runs_folder
 from lflow.ui.controls import plain, readable
@@ -36,7 +36,6 @@ from lflow.ui.train.runs import Snapshot, of_points
 IMAGES, POINTS = 64, 1600  # samples
 SAMPLES = "synthesize"
 _EACH, _RANKED = 8, 32  # data points of any other task
-_BEHIND = 1000  # training data that points are drawn on
 SEED = Parameter("seed", 0, 0, 2**31, help="of all that is drawn at random")
 _ASKED = ("mask", "noise")
 """Settings of a task that a reader may choose here; the command line has all."""
@@ -113,7 +112,7 @@ class Wanted(NamedTuple):
 def _offered(file: str, written: int) -> tuple[str, ...]:
     """The tasks that a checkpoint's model can do."""
     del written  # a part of the cache's key
-    saved = checkpoint.read(Path(file))
+    saved = checkpoint.read(Path(file), weights=False)
     with torch.device("meta"):
         return offered(saved.config.model.build(saved.shape, saved.levels))
 
@@ -198,7 +197,7 @@ def _make(file: Path, wanted: Wanted) -> Made:
     saved = checkpoint.read(file)
     subject = Subject(saved.learner(), saved.config.data, seed=wanted.seed)
     outcome = perform(wanted.task, subject, wanted.settings)
-    image = rows_picture(outcome, lambda: subject.training.batch(slice(_BEHIND)))
+    image = rows_picture(outcome, lambda: subject.training.batch(slice(BEHIND)))
     lost = int((~outcome.whole).sum())
     told = [f"{counted(lost, 'data point')} not finite, and left out of the numbers"] if lost else []
     return Made(image, len(outcome.whole), as_json(outcome.scores), [*told, *outcome.notes], saved.step)
