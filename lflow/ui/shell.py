@@ -21,9 +21,9 @@ PAGES = (
     ("train.py", "Train", "train"),
 )
 
-# What no theme setting can say. On a narrow screen the picture comes before its controls and is as wide, and
-# what stands at the right of a title begins at the left under it. Streamlit's own running sign has a button
-# that would end a run halfway and leave its pieces: a page has its own Stop.
+# What no theme setting can say. On a narrow screen the picture comes before its controls and is as wide,
+# what stands at the right of a title begins at the left under it, and a link is read to its end. Streamlit's
+# own running sign has a button that would end a run halfway and leave its pieces: a page has its own Stop.
 STYLE = """<style>
 @media (max-width: 640px) {
   .st-key-picture-first-when-narrow > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
@@ -33,6 +33,7 @@ STYLE = """<style>
     width: 100%;
   }
   .st-key-left-when-narrow { justify-content: flex-start; }
+  [data-testid="stPageLink-NavLink"] * { white-space: normal; }
 }
 [data-testid="stStatusWidget"] { display: none; }
 </style>"""
