@@ -106,14 +106,16 @@ def test_back_and_forward_after_a_link(server: Server, page: Page, page_errors: 
     lab = Lab(page).open(server.url, energy="banana", sampler="mala", **SMALL)
     first = lab.says("id")
     lab.choose("sampler", "HMC")
-    lab.wait_for_new(first)
-    page.go_back()
-    lab.wait_until_run()
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(lab.control("energy")).to_have_value("Banana")
-    page.go_forward()
-    lab.wait_until_run()
-    expect(page.get_by_test_id("stException")).to_have_count(0)
+    second = lab.wait_for_new(first)
+    for move, sampler, cloud in ((page.go_back, "MALA", first), (page.go_forward, "HMC", second)) * 2:
+        move()
+        lab.wait_for_id(cloud)
+        expect(lab.control("sampler")).to_have_value(sampler)
+        expect(lab.control("energy")).to_have_value("Banana")
+        # The address is whole again, so that it shows a stranger the same.
+        page.wait_for_url(lambda url, of=sampler: "lab_energy=Banana" in url and f"lab_sampler={of}" in url)
+        lab.wait_until_run()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page_errors == []
 
 

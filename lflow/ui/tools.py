@@ -51,16 +51,21 @@ class PageState:
         pairs = ((name, st.query_params.get_all(name)) for name in st.query_params)
         arrived = keys.without(self.prefix, pairs)
         usable, refused = keys.check_link(arrived, self.known(), self.prefix)
-        followed = f"{self.prefix}-followed"
+        followed, moved = f"{self.prefix}-followed", f"{self.prefix}-moved"
+        if st.session_state.pop(moved, None) == usable != arrived:
+            self._set(usable)
+            return refused
         if usable != arrived:
-            self._forget_all_but({})
+            self._forget_all_but(usable)
             st.session_state[followed] = usable, refused
             try:
                 st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
             except StreamlitAPIException:
-                # Back and forward: the page's widgets are there, and write the address themselves.
+                # Back and forward: the page's widgets are there, and write the address themselves. In the run
+                # of the move they go by the address alone; what is set counts, and is written, in the next.
                 self._set(usable)
-                return refused
+                st.session_state[moved] = usable
+                st.rerun()
         if arrived and st.session_state.get(ARRIVED):
             self._forget_all_but(arrived)
         # What was refused is told of the address that it left, and of no other.
