@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from lflow import cli
 from tests.browser import find_or_install_browser, screenshot
@@ -22,7 +22,10 @@ from tests.browser import find_or_install_browser, screenshot
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 90_000  # milliseconds; on a busy machine a page or a process takes half a minute to start
 START_DEADLINE = 60.0  # seconds; a cold machine imports Streamlit in about ten
+
+expect.set_options(timeout=PATIENCE)
 
 # On an address below the root, Streamlit's page looks for its server there first, and is told 404.
 _EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
@@ -108,6 +111,7 @@ def page(browser: Browser, page_errors: list[str]) -> Iterator[Page]:
             page_errors.append(message.text)
 
     context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     opened.on("console", on_console)
     opened.on("pageerror", lambda error: page_errors.append(str(error)))

@@ -9,8 +9,6 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-SLOW = 30_000  # milliseconds; for a first run on a cold or busy machine
-
 # Playwright's locators look into open shadow roots; a script in the page has to go there itself.
 _PLAYER = """
     const find = (root) => root.querySelector("[data-testid=player]")
@@ -37,7 +35,7 @@ class Lab(NamedTuple):
     def wait_until_run(self) -> None:
         """Wait until the script has come to its end."""
         state = self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-        expect(state).to_be_visible(timeout=SLOW)
+        expect(state).to_be_visible()
 
     @property
     def player(self) -> Locator:
@@ -53,15 +51,13 @@ class Lab(NamedTuple):
 
     def says(self, name: str) -> str:
         """A data- attribute of the player."""
-        self.player.wait_for(timeout=SLOW)
+        self.player.wait_for()
         self.wait_for("player?.dataset.id")
         return self.player.get_attribute(f"data-{name}") or ""
 
     def wait_for(self, condition: str, argument: Any = None) -> None:
         """Wait until a condition on `player` (its element, or null) and `argument` holds in the page."""
-        self.page.wait_for_function(
-            f"(argument) => {{ {_PLAYER} return {condition}; }}", arg=argument, timeout=SLOW
-        )
+        self.page.wait_for_function(f"(argument) => {{ {_PLAYER} return {condition}; }}", arg=argument)
 
     def wait_for_new(self, old_id: str) -> str:
         """Wait for a cloud other than the one named, drawn; its name."""

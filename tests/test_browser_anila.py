@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from lflow.ui.anila import keys as anila_keys
 from tests.browser import screenshot
 from tests.conftest import Server
-from tests.lab_page import SLOW, Lab
+from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +32,7 @@ def open_view(page: Page, url: str, view: str, **settings: Any) -> Lab:
     query = urlencode({f"anila_{name}": value for name, value in {"view": view, **settings}.items()})
     page.goto(f"{url}/anila?{query}")
     Lab(page).wait_until_run()
-    expect(page.get_by_role("radio", name=anila_keys.VIEW.title(view))).to_be_checked(timeout=SLOW)
+    expect(page.get_by_role("radio", name=anila_keys.VIEW.title(view))).to_be_checked()
     return Lab(page)
 
 
@@ -48,10 +48,10 @@ def test_each_view_opens_finished_and_fits(
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 1100})
     lab = open_view(page, server.url, view)
-    expect(charts(page)).to_have_count(CHARTS[view], timeout=SLOW)
+    expect(charts(page)).to_have_count(CHARTS[view])
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)  # nothing is computed
     for chart in charts(page).all():
-        expect(chart.locator("svg")).to_be_visible(timeout=SLOW)
+        expect(chart.locator("svg")).to_be_visible()
         assert len(chart.get_attribute("aria-label") or "") > 40
     for table in page.locator("table").all():
         assert table.get_attribute("aria-label")
@@ -70,16 +70,16 @@ def test_another_threshold_is_another_law_and_another_address(
     server: Server, page: Page, page_errors: list[str]
 ) -> None:
     open_view(page, server.url, anila_keys.LAW, variants="as published")
-    expect(page.get_by_text("is above b = 0.5 in 62 %")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("is above b = 0.5 in 62 %")).to_be_visible()
     field(page, "gaussian_b").fill("1.5")
     field(page, "gaussian_b").press("Enter")
-    expect(page.get_by_text("is above b = 1.5 in 13 %")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("is above b = 1.5 in 13 %")).to_be_visible()
     expect(charts(page)).to_have_count(2)
     settings = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
     assert settings["anila_gaussian_b"] == "1.5"
     assert settings["anila_variants"] == "as published"
     page.reload()
-    expect(page.get_by_text("is above b = 1.5 in 13 %")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("is above b = 1.5 in 13 %")).to_be_visible()
     assert page_errors == []
 
 
@@ -88,14 +88,12 @@ def test_views_and_targets_are_chosen_by_keyboard(server: Server, page: Page, pa
     page.get_by_role("radio", name=anila_keys.VIEW.title(anila_keys.LAW)).focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    expect(page.get_by_role("radio", name=anila_keys.VIEW.title(anila_keys.BIAS))).to_be_checked(timeout=SLOW)
-    expect(page.get_by_text("On N(0,1) no AniLA variant is seen to beat ULA")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("radio", name=anila_keys.VIEW.title(anila_keys.BIAS))).to_be_checked()
+    expect(page.get_by_text("On N(0,1) no AniLA variant is seen to beat ULA")).to_be_visible()
     field(page, "target").focus()
     page.keyboard.type("rings")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("On the four rings no AniLA variant is seen to beat ULA")).to_be_visible(
-        timeout=SLOW
-    )
+    expect(page.get_by_text("On the four rings no AniLA variant is seen to beat ULA")).to_be_visible()
     assert page_errors == []
 
 

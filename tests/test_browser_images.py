@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import Server
-from tests.lab_page import SLOW, Lab
+from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
@@ -107,7 +107,7 @@ def test_a_preset_says_what_a_long_run_leads_to_and_a_choice_of_none_is_refused(
     for name in ("SGLD (ULA)", "MALA"):
         pills.get_by_role("button", name=name).click()
         opened.wait_until_run()
-    expect(opened.alerts).to_contain_text("Choose one to 4 samplers, not 0", timeout=SLOW)
+    expect(opened.alerts).to_contain_text("Choose one to 4 samplers, not 0")
     expect(opened.player).to_be_visible()  # the last picture stays
     assert page_errors == []
 
@@ -116,10 +116,10 @@ def test_files_are_offered(server: Server, page: Page, page_errors: list[str]) -
     opened = images(page).open(server.url, **SMALL)
     opened.says("id")
     page.get_by_text("Take it with you").click()
-    with page.expect_download(timeout=SLOW) as picture:
+    with page.expect_download() as picture:
         page.get_by_role("button", name="Picture (PNG)").click()
     assert picture.value.suggested_filename == "lflow-images-ula-paper-corrected-seed0.png"
-    expect(page.locator("code", has_text="lflow.load(assets_dir()")).to_be_visible(timeout=SLOW)
+    expect(page.locator("code", has_text="lflow.load(assets_dir()")).to_be_visible()
     assert page_errors == []
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from lflow.ui.presets import PRESETS
 from tests.browser import screenshot
 from tests.conftest import Server
-from tests.lab_page import SLOW, Lab
+from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
@@ -93,7 +93,7 @@ def test_a_link_means_the_same_whatever_was_seen_before(
     page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
     preset = next(preset for preset in PRESETS if preset.title == "Eight modes")
     page.get_by_role("link", name=preset.question).click()
-    expect(lab.control("energy")).to_have_value("Gaussian mixture", timeout=SLOW)
+    expect(lab.control("energy")).to_have_value("Gaussian mixture")
     lab.wait_until_run()
     for name, value in (("sampler", "ULA"), ("seed", "0"), ("num_steps", "500"), ("num_chains", "2000")):
         if name == "num_chains":
@@ -274,7 +274,7 @@ def test_fits_the_window_in_the_dark(server: Server, page: Page, page_errors: li
     lab.says("id")
     for expander in page.get_by_test_id("stExpander").all():
         expander.locator("summary").click()
-    expect(page.get_by_text("import lflow")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("import lflow")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= main.clientWidth")
     right = lab.player.evaluate("player => player.getBoundingClientRect().right")

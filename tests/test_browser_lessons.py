@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import screenshot
 from tests.conftest import Server
-from tests.lab_page import SLOW, Lab
+from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +30,7 @@ def show_answer(page: Page) -> Locator:
 def choose(page: Page, place: int) -> None:
     """Make a prediction, and wait until the answer can be asked for."""
     page.get_by_test_id("stRadio").locator("label:has(input)").nth(place).click()
-    expect(show_answer(page)).to_be_enabled(timeout=SLOW)
+    expect(show_answer(page)).to_be_enabled()
 
 
 def answer(page: Page, place: int) -> Locator:
@@ -38,7 +38,7 @@ def answer(page: Page, place: int) -> Locator:
     choose(page, place)
     show_answer(page).click()
     table = page.locator(".st-key-lesson-numbers table")
-    expect(table).to_be_visible(timeout=SLOW)
+    expect(table).to_be_visible()
     return table
 
 
@@ -138,10 +138,10 @@ def test_by_keyboard_alone(server: Server, page: Page, page_errors: list[str]) -
     tab_to(page, page.get_by_role("radio").first)
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("radio").nth(1)).to_be_checked()
-    expect(show_answer(page)).to_be_enabled(timeout=SLOW)
+    expect(show_answer(page)).to_be_enabled()
     tab_to(page, show_answer(page))
     page.keyboard.press("Enter")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("As you predicted", timeout=SLOW)
+    expect(page.get_by_test_id("stAlert")).to_contain_text("As you predicted")
     assert page_errors == []
 
 

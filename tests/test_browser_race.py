@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import screenshot
 from tests.conftest import Server
-from tests.lab_page import SLOW, Lab
+from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
@@ -127,7 +127,7 @@ def test_the_link_popover_makes_a_link_for_a_class(server: Server, page: Page) -
     body = page.get_by_test_id("stPopoverBody")
     body.get_by_test_id("stMultiSelect").locator("input").click()
     page.get_by_role("option", name="energy").click()
-    expect(body.locator("code")).to_contain_text("race_hide=energy", timeout=SLOW)
+    expect(body.locator("code")).to_contain_text("race_hide=energy")
     expect(body.locator("code")).to_contain_text("race_energy=banana")
 
 

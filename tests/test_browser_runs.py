@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.conftest import ROOT, Server
-from tests.lab_page import SLOW, Lab
+from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
@@ -143,14 +143,14 @@ def test_over_budget_is_trimmed_by_a_button(server: Server, page: Page, page_err
     lab = Lab(page).open(server.url, num_chains=50, num_steps=50)
     old = lab.says("id")
     page.goto(f"{server.url}/particle-lab?lab_num_chains=50000&lab_num_steps=20000")
-    expect(lab.alerts).to_contain_text("10 times what a page may compute", timeout=SLOW)
-    expect(page.get_by_text("Shown here: the first 200 steps.")).to_be_visible(timeout=SLOW)
+    expect(lab.alerts).to_contain_text("10 times what a page may compute")
+    expect(page.get_by_text("Shown here: the first 200 steps.")).to_be_visible()
     lab.press("steps instead")
     expect(lab.control("num_steps")).not_to_have_value("20000")
     stop = page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True)
-    expect(page.get_by_test_id("stProgress")).to_contain_text("Computing: step", timeout=SLOW)
+    expect(page.get_by_test_id("stProgress")).to_contain_text("Computing: step")
     stop.dispatch_event("click")  # a click would wait until the progress beside it stands still
-    expect(lab.alerts).to_contain_text("Stopped.", timeout=SLOW)
+    expect(lab.alerts).to_contain_text("Stopped.")
     expect(page.get_by_role("button", name="Run it again")).to_be_visible()
     lab.enter("num_steps", 20)
     lab.wait_for_new(old)
@@ -163,11 +163,11 @@ def test_stopping_keeps_the_picture(server: Server, page: Page, page_errors: lis
     lab = Lab(page).open(server.url, num_chains=20_000, num_steps=20, sampler="hmc")
     old = lab.says("id")
     lab.enter("num_steps", 400)
-    expect(page.get_by_test_id("stProgress")).to_contain_text("of 400", timeout=SLOW)
+    expect(page.get_by_test_id("stProgress")).to_contain_text("of 400")
     expect(lab.player).to_be_visible()
     assert lab.says("id") == old
     lab.press("Stop")
-    expect(lab.alerts).to_contain_text("Stopped.", timeout=SLOW)
+    expect(lab.alerts).to_contain_text("Stopped.")
     assert lab.says("id") == old
     lab.player.focus()
     page.keyboard.press("End")
@@ -204,7 +204,7 @@ def test_what_one_takes_along_is_the_same_everywhere(
     kinds = {"All frames (NPZ)": "run.npz", "Last frame (CSV)": "run.csv", "Film (GIF)": "run.gif"}
     for label, name in (kinds | {"Python program": "run.py", "Picture (PNG)": "run.png"}).items():
         with page.expect_download() as download:
-            expander.get_by_role("button", name=label).click(timeout=SLOW)
+            expander.get_by_role("button", name=label).click()
         download.value.save_as(folder / name)
         assert download.value.suggested_filename == f"lflow-banana-mala-constant-seed7{Path(name).suffix}"
     with np.load(folder / "run.npz", allow_pickle=False) as arrays:

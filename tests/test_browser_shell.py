@@ -16,9 +16,7 @@ GROUNDS = {"light": "rgb(251, 250, 247)", "dark": "rgb(18, 19, 20)"}
 
 def wait_until_run(page: Page) -> None:
     """Wait until the page's script has come to its end once."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(
-        timeout=60_000
-    )
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
 
 
 @pytest.mark.parametrize(("file", "title", "address"), shell.PAGES)

@@ -23,18 +23,9 @@ from tests.lab_page import Lab
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 90_000  # milliseconds: on a busy machine a process takes half a minute to start
 LONG = 1_000_000  # steps: nothing waits for their end
 OFTEN = {"log_every": 5, "sample_every": 20, "validate_every": 20, "checkpoint_every": 20, "batch_size": 64}
 SMALL = {"model": "flow", "preset": "two_moons", "training": OFTEN}
-
-
-@pytest.fixture(autouse=True)
-def patient() -> Iterator[None]:
-    """Wait for a process that is just starting."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5000)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +83,7 @@ def pictures(page: Page) -> int:
 
 def wait_for_pictures(page: Page, more_than: int) -> None:
     """Wait until the flipbook has more pictures, and shows the newest."""
-    expect(page.get_by_test_id("flipbook").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_test_id("flipbook").first).to_be_visible()
     page.wait_for_function(
         """least => {
             const find = (root) => root.querySelector("[data-testid=flipbook]")
@@ -102,7 +93,6 @@ def wait_for_pictures(page: Page, more_than: int) -> None:
             return book && Number(book.dataset.pictures) > least;
         }""",
         arg=more_than,
-        timeout=PATIENCE,
     )
 
 
@@ -153,12 +143,10 @@ def test_a_short_run_is_done_is_trained_longer_and_shows_what_it_makes(
     page.get_by_role("spinbutton", name="Up to step").fill("80")
     page.get_by_role("spinbutton", name="Up to step").press("Enter")
     page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_text("80 steps in")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("80 steps in")).to_be_visible()
     expect(badge(page)).to_have_text("done")
     opened.press("Show what it makes")
-    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible(
-        timeout=PATIENCE
-    )
+    expect(page.get_by_text("1,600 samples with seed 0, of the best checkpoint")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Checkpoint").click()
     assert download.value.suggested_filename == "short.safetensors"
@@ -228,7 +216,7 @@ def test_opens_on_the_example_and_fits(
     open_train(page, app, run="an example")
     book = page.get_by_test_id("flipbook")
     last = book.get_attribute("data-step")
-    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= main.clientWidth")
     screenshot(page, f"train-{scheme}-{width}")
