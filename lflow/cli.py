@@ -2,8 +2,8 @@
 
 A command is a line in COMMANDS: a module with a function that declares its flags and one that runs. Flags of
 declared parameters are made from their declarations. Exit 0 on success, 2 on a bad argument, 1 on failure,
-each with one line on standard error. Nothing heavy is imported before a command needs it. This module knows
-nothing of how sampling works.
+each with one line on standard error; 130 where a command was stopped before its end. Nothing heavy is
+imported before a command needs it. This module knows nothing of how sampling works.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from lflow.spec import Declared, Parameter, parameters, plain_number
 Arguments = argparse.Namespace
 PROGRAM = "python -m lflow"
 """What a hint says before a command."""
+STOPPED = 130
+"""The exit code of what was stopped before its end."""
 _SECONDS_BETWEEN = 3  # lines of progress
 
 
@@ -37,8 +40,21 @@ class Command(NamedTuple):
     run: Callable[[Arguments], int]
 
 
+class Help(argparse.HelpFormatter):
+    """argparse's, except that a text keeps its lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(
+            textwrap.fill(line, width, subsequent_indent="      " * line.startswith(" "))
+            for line in text.splitlines()
+        )
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, except that a bad argument is a ValueError."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, formatter_class=Help)
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
@@ -56,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     except KeyboardInterrupt:
         print("lflow: interrupted", file=sys.stderr)
-        return 130
+        return STOPPED
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()
@@ -156,6 +172,11 @@ def add_parameters(
         if parameter.kind is bool:  # the flag alone says true
             options |= {"nargs": "?", "const": True}
         group.add_argument(flag, **options)
+
+
+def listed(title: str, entries: Mapping[str, str]) -> str:
+    """Names and what is said of them, a line each, for the end of help."""
+    return "\n".join([f"{title}:", *(f"  {name}: {about}" for name, about in entries.items())])
 
 
 def flag_of(parameter: Parameter) -> str:

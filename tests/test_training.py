@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import lflow
+from lflow.cli import STOPPED
 from lflow.draws import Draws
 from lflow.models.base import Part
 from lflow.training import checkpoint, launch, learning
@@ -86,7 +87,7 @@ def assert_same_best(run: Path, whole: Path) -> None:
 def test_a_run_that_is_told_to_stop_saves_everything(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     stopped = command("train", "toy", "--run-dir", str(run), "--json", TOY_TERM="16")
-    assert stopped.returncode == 0, stopped.stderr
+    assert stopped.returncode == STOPPED, stopped.stderr
     assert (json.loads(stopped.stdout)["state"], json.loads(stopped.stdout)["step"]) == ("stopped", 17)
     assert checkpoint.read(RunFolder(run).last).step == 17
     assert command("resume", str(run)).returncode == 0

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lflow.cli import Arguments, Parser, add_parameters, new_file, show, teller, whole_file
+from lflow.cli import Arguments, Parser, add_parameters, listed, new_file, show, teller, whole_file
 from lflow.spec import counted, parameters
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
     add_parameters(parser, parameters(Settings), "task")
     parser.add_argument("--device", default="cpu", help="cpu, auto, cuda, cuda:1 or mps (default cpu)")
     parser.add_argument("--progress", action="store_true", help="report progress even where no terminal is")
-    about = "; ".join(f"{task.name}: {task.about}" for task in TASKS.values())
     parser.epilog = (
-        "FILE ends in .png (images, or points), .npz or .npy (arrays), .json (numbers). Of a run the best "
-        f"checkpoint is taken. {about}. Without --num there are {SAMPLES} samples. Another kind of device "
-        "gives other samples for the same seed."
+        listed("tasks", {task.name: task.about for task in TASKS.values()})
+        + "\n\nFILE ends in .png (images, or points), .npz or .npy (arrays), .json (numbers). Of a run the "
+        f"best checkpoint is taken. Without --num there are {SAMPLES} samples. Another kind of device gives "
+        "other samples for the same seed."
     )
 
 

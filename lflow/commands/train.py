@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lflow.cli import PROGRAM, Arguments, Parser, add_parameters, given, show, without_effect
+from lflow.cli import PROGRAM, STOPPED, Arguments, Parser, add_parameters, given, listed, show, without_effect
 from lflow.spec import parameters
 
 
@@ -38,7 +38,7 @@ def declare(parser: Parser, words: Sequence[str]) -> None:
     parser.epilog = "Name the model before --help, and its presets and parameters are listed too."
     if named and models.get_class(named).presets:
         presets = models.get_class(named).presets
-        parser.epilog = "presets: " + "; ".join(f"{name}: {each.about}" for name, each in presets.items())
+        parser.epilog = listed("presets", {name: each.about for name, each in presets.items()})
 
 
 def _declare_parameters(parser: Parser, role: str, owner: Any, name: str) -> None:
@@ -94,7 +94,7 @@ def report(arguments: Arguments, path: Path) -> int:
     end = "" if further is None else f"; to go on: {PROGRAM} resume {shlex.quote(str(path))}{further}"
     told = f"{path}: {status.state} at step {status.step:,}{end}"
     show(arguments, found, "\n".join(filter(None, (told, checkpoint.which(path)))))
-    return 0
+    return STOPPED if status.state == "stopped" else 0
 
 
 def progress() -> Callable[[int, int, Mapping[str, float]], None]:

@@ -88,6 +88,8 @@ class Learner(nn.Module):
 
     best: ClassVar[str] = ""
     """The metric of `validate` that is least for the best weights."""
+    anomaly_formula: ClassVar[str] = ""
+    """What `anomaly_score` is, where it is offered."""
 
     def __init__(self, settings: Model, shape: tuple[int, ...], levels: int | None = None) -> None:
         super().__init__()

@@ -129,6 +129,7 @@ class CoopFlowLearner(Restoring):
     """The pair: `flow` proposes, a chain on the energy `net` revises."""
 
     best = "sliced_w2"
+    anomaly_formula = "U(x)"
     settings: CoopFlow
 
     def __init__(self, settings: CoopFlow, shape: tuple[int, ...], levels: int | None) -> None:

@@ -142,6 +142,7 @@ class EBMLearner(Restoring):
     """An energy that learns. `chains`, (num_kept, *shape), are those that persist, where they do."""
 
     best = "sliced_w2"
+    anomaly_formula = "U(x)"
     settings: EBM
 
     def __init__(self, settings: EBM, shape: tuple[int, ...], levels: int | None) -> None:

@@ -45,6 +45,7 @@ class FlowLearner(Restoring):
     """A flow that learns. Its numbers are in nats a data point, and for images in bits a dimension too."""
 
     best = "nll"
+    anomaly_formula = "-log p(x)"
     settings: MaximumLikelihoodFlow
 
     def __init__(self, settings: MaximumLikelihoodFlow, shape: tuple[int, ...], levels: int | None) -> None:

@@ -78,6 +78,7 @@ class LatentLearner(Restoring):
 
     inferred: ClassVar[str] = DRAWN
     """What `infer` gives, in words."""
+    anomaly_formula = "-log p(x, z)"
     settings: LatentSettings
 
     def __init__(self, settings: LatentSettings, shape: tuple[int, ...], levels: int | None) -> None:

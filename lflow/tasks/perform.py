@@ -175,7 +175,8 @@ def _rank(subject: Subject, settings: Settings) -> Outcome:
             told = counted(int(whole.sum()), POINT)
             notes = [f"of {told} none or all are of the label that was held out: raise --num"]
     found = found or _against_mixtures(subject, x[whole], score[whole])
-    rows = {"from the most to the least ordinary": x[order]}
+    by = f", by {formula}" if (formula := subject.learner.anomaly_formula) else ""
+    rows = {f"from the most to the least ordinary{by}": x[order]}
     marked = classes == held_out if held_out >= 0 else None
     return Outcome(rows, whole[order], found, arrays, notes, ranking=score[order], marked=marked)
 
