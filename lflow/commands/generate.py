@@ -78,8 +78,6 @@ def run(arguments: Arguments) -> int:
     _save(out, outcome, subject, saved, report)
     lines = [f"{out}: {counted(len(made), find(task).noun)} of {file} at step {saved.step:,}"]
     lines += [beside] if (beside := checkpoint.which(arguments.run)) else []
-    verb = "is" if lost == 1 else "are"
-    lines += [f"{lost:,} of {len(made):,} {verb} not finite, and left out of the numbers"] if lost else []
     lines += [*notes, f"rows: {', '.join(outcome.rows)}"]
     show(arguments, report, "\n".join([*lines, *([table(outcome.scores)] if outcome.scores else [])]))
     return 0

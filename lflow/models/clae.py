@@ -30,7 +30,7 @@ _SHARED: dict[str, Any] = {
 PRESETS: dict[str, Preset] = {
     "digits": Preset(
         "digits",
-        "Black and white digits: a minute on a CPU",
+        "Black and white digits: half a minute on a CPU",
         _SHARED | {"width": 64, "learning_rate": 1e-3},
         {"num_steps": 4000, "batch_size": 100},
         {"binary": True},

@@ -43,10 +43,14 @@ def perform(name: str, subject: Subject, settings: Settings) -> Outcome:
         raise ValueError(f"a model of the kind {model} cannot {name}; it can: {', '.join(possible)}")
     subject.tell(task.about, 0, settings.num)
     outcome = task.perform(subject, settings)
-    if (num := len(outcome.whole)) == settings.num:
-        return outcome
-    fewer = f"the test data are enough for {counted(num, task.noun)}, not for the {settings.num:,} asked for"
-    return outcome._replace(notes=[fewer, *outcome.notes])
+    num, notes = len(outcome.whole), list(outcome.notes)
+    if lost := int((~outcome.whole).sum()):
+        verb = "is" if lost == 1 else "are"
+        notes.insert(0, f"{lost:,} of {num:,} {verb} not finite, and left out of the numbers")
+    if num != settings.num:
+        enough = f"the test data are enough for {counted(num, task.noun)}"
+        notes.insert(0, f"{enough}, not for the {settings.num:,} asked for")
+    return outcome._replace(notes=notes)
 
 
 def find(name: str) -> Task:

@@ -198,9 +198,7 @@ def _make(file: Path, wanted: Wanted) -> Made:
     subject = Subject(saved.learner(), saved.config.data, seed=wanted.seed)
     outcome = perform(wanted.task, subject, wanted.settings)
     image = rows_picture(outcome, lambda: subject.training.batch(slice(BEHIND)))
-    lost = int((~outcome.whole).sum())
-    told = [f"{counted(lost, 'data point')} not finite, and left out of the numbers"] if lost else []
-    return Made(image, len(outcome.whole), as_json(outcome.scores), [*told, *outcome.notes], saved.step)
+    return Made(image, len(outcome.whole), as_json(outcome.scores), outcome.notes, saved.step)
 
 
 def _weights(file: Path) -> bytes:
