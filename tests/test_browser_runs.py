@@ -142,7 +142,7 @@ def test_a_rule_that_does_not_fit_is_refused_in_a_sentence(
 def test_over_budget_is_trimmed_by_a_button(server: Server, page: Page, page_errors: list[str]) -> None:
     lab = Lab(page).open(server.url, num_chains=50, num_steps=50)
     old = lab.says("id")
-    page.goto(f"{server.url}/particle-lab?lab_num_chains=50000&lab_num_steps=20000")
+    page.goto(f"{server.url}/particle-lab?lab_sampler=MALA&lab_num_chains=50000&lab_num_steps=20000")
     expect(lab.alerts).to_contain_text("10 times what a page may compute")
     expect(page.get_by_text("Shown here: the first 200 steps.")).to_be_visible()
     lab.press("steps instead")
@@ -160,10 +160,10 @@ def test_over_budget_is_trimmed_by_a_button(server: Server, page: Page, page_err
 
 
 def test_stopping_keeps_the_picture(server: Server, page: Page, page_errors: list[str]) -> None:
-    lab = Lab(page).open(server.url, num_chains=20_000, num_steps=20, sampler="hmc")
+    lab = Lab(page).open(server.url, num_chains=20_000, num_steps=20, sampler="mala")
     old = lab.says("id")
-    lab.enter("num_steps", 400)
-    expect(page.get_by_test_id("stProgress")).to_contain_text("of 400")
+    lab.enter("num_steps", 4000)  # far longer than a click takes
+    expect(page.get_by_test_id("stProgress")).to_contain_text("of 4,000")
     expect(lab.player).to_be_visible()
     assert lab.says("id") == old
     lab.press("Stop")
