@@ -119,6 +119,23 @@ def test_back_and_forward_after_a_link(server: Server, page: Page, page_errors: 
     assert page_errors == []
 
 
+def test_back_to_a_link_with_mistakes(server: Server, page: Page, page_errors: list[str]) -> None:
+    lab = Lab(page).open(server.url, version=1, energy="Banana", sampler="nuts", bogus=1, **SMALL)
+    first = lab.says("id")
+    lab.choose("sampler", "MALA")
+    second = lab.wait_for_new(first)
+    expect(lab.alerts).to_have_count(0)
+    page.go_back()
+    lab.wait_for_id(first)
+    expect(lab.alerts).to_contain_text("lab_bogus")
+    expect(lab.control("sampler")).to_have_value("ULA")
+    page.wait_for_url(lambda url: "lab_energy=Banana" in url and "bogus" not in url and "nuts" not in url)
+    lab.choose("sampler", "MALA")
+    lab.wait_for_id(second)
+    expect(lab.alerts).to_have_count(0)
+    assert page_errors == []
+
+
 def test_presets_run_and_their_addresses_show_the_same(
     browser: Browser, server: Server, page: Page, page_errors: list[str]
 ) -> None:

@@ -52,8 +52,9 @@ class PageState:
         arrived = keys.without(self.prefix, pairs)
         usable, refused = keys.check_link(arrived, self.known(), self.prefix)
         followed, moved = f"{self.prefix}-followed", f"{self.prefix}-moved"
-        if st.session_state.pop(moved, None) == usable != arrived:
-            self._set(usable)
+        has_moved = st.session_state.pop(moved, None) == usable
+        if usable != arrived and has_moved:
+            self._follow_move(arrived, usable)
             return refused
         if usable != arrived:
             self._forget_all_but(usable)
@@ -63,7 +64,6 @@ class PageState:
             except StreamlitAPIException:
                 # Back and forward: the page's widgets are there, and write the address themselves. In the run
                 # of the move they go by the address alone; what is set counts, and is written, in the next.
-                self._set(usable)
                 st.session_state[moved] = usable
                 st.rerun()
         if arrived and st.session_state.get(ARRIVED):
@@ -71,6 +71,16 @@ class PageState:
         # What was refused is told of the address that it left, and of no other.
         address, told = st.session_state.get(followed, (None, []))
         return list(told) if address == arrived else []
+
+    def _follow_move(self, arrived: Mapping[str, Sequence[str]], usable: Mapping[str, Sequence[str]]) -> None:
+        """Give every control, none drawn yet in this run, the value of an address that was moved to."""
+        controls = st.session_state.get(f"{self.prefix}-defaults", {})
+        for name in map(self.key, arrived.keys() - usable.keys()):
+            if name not in controls:  # else its widget takes what is wrong out of the address
+                st.query_params.pop(name, None)
+        reset(self.prefix, keep=())
+        self.changed()
+        self._set(usable)
 
     def head(self, page: str, title: str, question: str) -> DeltaGenerator:
         """Follow the link; title, question, and what of the link is refused. Gives the place for tools."""
