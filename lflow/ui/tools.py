@@ -51,36 +51,58 @@ class PageState:
         pairs = ((name, st.query_params.get_all(name)) for name in st.query_params)
         arrived = keys.without(self.prefix, pairs)
         usable, refused = keys.check_link(arrived, self.known(), self.prefix)
-        followed, moved = f"{self.prefix}-followed", f"{self.prefix}-moved"
-        has_moved = st.session_state.pop(moved, None) == usable
-        if usable != arrived and has_moved:
+        followed, is_first = f"{self.prefix}-followed", st.session_state.get(ARRIVED, False)
+        if arrived and is_first:
+            for name in self.known():
+                st.session_state.pop(self.key(name), None)
+        if usable != arrived:
+            st.session_state[followed] = usable, refused
+            if is_first:
+                st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
             self._follow_move(arrived, usable)
             return refused
-        if usable != arrived:
-            self._forget_all_but(usable)
-            st.session_state[followed] = usable, refused
-            try:
-                st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
-            except StreamlitAPIException:
-                # Back and forward: the page's widgets are there, and write the address themselves. In the run
-                # of the move they go by the address alone; what is set counts, and is written, in the next.
-                st.session_state[moved] = usable
-                st.rerun()
-        if arrived and st.session_state.get(ARRIVED):
-            self._forget_all_but(arrived)
+        st.session_state.pop(self._moved, None)
         # What was refused is told of the address that it left, and of no other.
         address, told = st.session_state.get(followed, (None, []))
         return list(told) if address == arrived else []
 
+    @property
+    def _moved(self) -> str:
+        return f"{self.prefix}-moved"
+
     def _follow_move(self, arrived: Mapping[str, Sequence[str]], usable: Mapping[str, Sequence[str]]) -> None:
-        """Give every control, none drawn yet in this run, the value of an address that was moved to."""
+        """Give the controls of an open page what an address says to which Back or Forward has led.
+
+        In the run of the move Streamlit goes by the address alone; what is set counts from the next.
+        """
+        address, is_taken = st.session_state.get(self._moved, (None, False))
+        if address != arrived:
+            st.session_state[self._moved] = arrived, False
+            st.rerun()
+        if is_taken:
+            return
+        st.session_state[self._moved] = arrived, True
         controls = st.session_state.get(f"{self.prefix}-defaults", {})
-        for name in map(self.key, arrived.keys() - usable.keys()):
-            if name not in controls:  # else its widget takes what is wrong out of the address
-                st.query_params.pop(name, None)
+        for name in map(self.key, self.known()):
+            if name not in controls:
+                st.session_state.pop(name, None)
         reset(self.prefix, keep=())
         self.changed()
         self._set(usable)
+        for name in arrived:
+            if arrived[name] != usable.get(name):
+                self._write(name, usable.get(name))
+
+    def _write(self, name: str, texts: Sequence[str] | None) -> None:
+        """Put the value of a control that is hidden, or of none, into the address; None takes it out."""
+        try:
+            if texts is None:
+                st.query_params.pop(self.key(name), None)
+            else:
+                st.query_params[self.key(name)] = texts
+        except StreamlitAPIException:
+            # Its widget is there, keeps the URL itself, and does so as soon as it is drawn with its value.
+            return
 
     def head(self, page: str, title: str, question: str) -> DeltaGenerator:
         """Follow the link; title, question, and what of the link is refused. Gives the place for tools."""
@@ -101,12 +123,6 @@ class PageState:
                 st.session_state[self.key(name)] = parsed
             elif parsed:
                 st.session_state[self.key(name)] = parsed[-1]
-
-    def _forget_all_but(self, kept: Mapping[str, Any]) -> None:
-        """Forget the controls that an address leaves out: there they are at their defaults."""
-        for name in self.known():
-            if name not in kept:
-                st.session_state.pop(self.key(name), None)
 
     def is_hidden(self, name: str) -> bool:
         """Whether the link hides a control or a group."""
