@@ -42,7 +42,7 @@ def test_a_vae_and_a_chain_that_hardly_moves_are_compared_at_draws() -> None:
     (at_mean,) = perform("reconstruct", subject_of(plain), Settings(num=30)).scores
     assert abs(at_mean.value - of_plain.value) > 0.05 * of_plain.value
     assert of_plain.about == of_chain.about
-    assert of_plain.about.endswith(f"at {DRAWN}")
+    assert of_plain.about.endswith(f"at {reconstruction.COMPARED_AT}")
     assert at_mean.about.endswith("at the mean of q(z|x)")
     (ends,) = perform("reconstruct", subject_of(chain), Settings(num=30)).scores
     assert ends.about.endswith(f"at {DRAWN}")
@@ -94,4 +94,4 @@ def test_a_dear_chain_is_judged_on_fewer_data(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(reconstruction, "_MOST_WORK", 20 * 64 * 10)
     (score,) = reconstruction.of_data(subject_of(learner_of("latent_flow", num_steps=20)))
     assert "10 test data points" in score.about
-    assert f"at {DRAWN}; each takes long" in score.about
+    assert f"at {reconstruction.COMPARED_AT}; each takes long" in score.about

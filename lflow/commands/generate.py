@@ -69,9 +69,8 @@ def run(arguments: Arguments) -> int:
     began = time.monotonic()
     outcome = perform(task, subject, settings)
     made = next(iter(outcome.rows.values()))
-    lost = int((~outcome.whole).sum())
     report = {"task": task, "out": str(out), "checkpoint": str(file), "step": saved.step, "num": len(made)}
-    report |= {"shape": list(made.shape[1:]), "seed": arguments.seed, "lost": lost}
+    report |= {"shape": list(made.shape[1:]), "seed": arguments.seed, "lost": outcome.lost}
     report |= {"seconds": round(time.monotonic() - began, 3), "rows": list(outcome.rows)}
     notes = [*outcome.notes, *(omitted(outcome) if out.suffix.lower() == ".png" else [])]
     report |= {"scores": as_json(outcome.scores), "notes": notes}

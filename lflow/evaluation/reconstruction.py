@@ -12,9 +12,10 @@ from torch import Tensor
 from lflow.evaluation.plain import compared, guesses
 from lflow.evaluation.subject import Score, Subject
 from lflow.evaluation.synthesis import parts
-from lflow.models.latent import DRAWN, LatentLearner
+from lflow.models.latent import LatentLearner
 from lflow.spec import each_of
 
+COMPARED_AT = "a draw of z, or the encoder's z where a model draws none"
 _FEWEST, _MOST = 8, 200  # of the first test data
 _MOST_WORK = 2**24  # gradients times numbers in a data point: a descent through chains takes thousands a row
 
@@ -32,7 +33,7 @@ def of_data(subject: Subject) -> list[Score]:
     x = subject.unseen.batch(slice(min(_MOST, max(_FEWEST, _MOST_WORK // work))), subject.device)
     if isinstance(learner, LatentLearner):
         made = _in_parts(subject, x, lambda part, seed: _at_a_draw(learner, part, seed))
-        score = scored(subject, x, made, DRAWN)
+        score = scored(subject, x, made, COMPARED_AT)
     else:
         score = scored(subject, x, reconstructed(subject, x))
     if len(x) == min(_MOST, len(subject.unseen)):

@@ -109,6 +109,8 @@ class AmortisedSettings(LatentSettings):
 class AmortisedLearner(LatentLearner):
     """An autoencoder whose z is the encoder's output."""
 
+    inferred = "the z that the encoder gives"
+
     best = "sliced_w2"
 
     @property

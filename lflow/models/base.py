@@ -88,7 +88,7 @@ class Learner(nn.Module):
 
     best: ClassVar[str] = ""
     """The metric of `validate` that is least for the best weights."""
-    anomaly_formula: ClassVar[str] = ""
+    anomaly_formula: str = ""
     """What `anomaly_score` is, where it is offered."""
 
     def __init__(self, settings: Model, shape: tuple[int, ...], levels: int | None = None) -> None:

@@ -21,6 +21,7 @@ from lflow.models.amortised import (
 )
 from lflow.models.base import Part, TrainingStep, registry
 from lflow.models.lae_presets import PRESETS
+from lflow.models.latent import DRAWN
 from lflow.nets import activated, encoder, start_orthogonal
 from lflow.short_run import frozen
 from lflow.spec import param
@@ -122,6 +123,8 @@ class LAELearner(AmortisedLearner):
         super().__init__(settings, shape, levels)
         self.features = settings.make_features(self.shape)
         start = nn.init.orthogonal_(torch.empty(settings.latent_dim, settings.features))
+        if settings.inference_steps:
+            self.inferred = DRAWN
         # No part has it, and none learns it: an average of the weights has one of Φ too.
         self.weights = nn.Parameter(start[None], requires_grad=False)
 
@@ -134,8 +137,8 @@ class LAELearner(AmortisedLearner):
 
     @property
     def gradient_evaluations(self) -> int:
-        chain = self.settings.chain()
-        return chain.num_steps + chain.sampler().start_gradients
+        """One where each step ends, and one where a batch's chain starts: V is another for each batch."""
+        return self.settings.chain().num_steps + 1
 
     @property
     def reconstruction_gradients(self) -> int:

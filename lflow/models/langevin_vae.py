@@ -36,9 +36,10 @@ class LangevinVAE(ChainSettings):
         against. Friction is paid for and the noise is never credited, so that with noise the bound is looser
         the longer the chain.
     reverse_kernel: corrected. Its steps are an exact refreshment p̃ = a p + √(1 - a²) ξ, a = e^{-νε}, and a
-        leapfrog step; R = Σ log N(p; a p̃, 1 - a²) - log N(p̃; a p, 1 - a²) = Σ log N(p) - log N(p̃), what the
-        noise brings by the kernel that leads back, and no determinant. The quasi-symplectic step has no such
-        kernel. (Uncorrected Hamiltonian annealing without bridges: Geffner & Domke 2021, arXiv 2107.04150)
+        leapfrog step; R = Σ [log N(p; a p̃, 1 - a²) - log N(p̃; a p, 1 - a²)] = Σ [log N(p) - log N(p̃)], what
+        the noise brings by the kernel that leads back, and no determinant. The quasi-symplectic step has no
+        such kernel. (Uncorrected Hamiltonian annealing without bridges: Geffner & Domke 2021, arXiv
+        2107.04150)
 
     All are log p(x) at most on average. The bounds are derived here from the steps, and not held against the
     paper's text: no mode is the one as published. (Wang & Delingette 2020, arXiv 2009.01675)
@@ -87,7 +88,7 @@ class LangevinVAE(ChainSettings):
                 r"a = e^{-\nu\varepsilon}",
                 r"(z_k, p_k) = \mathrm{leapfrog}_\varepsilon(z_{k-1}, \tilde p_k)",
             )
-            adds = r"R = \sum_{k=1}^{K} \log \mathcal{N}(p_{k-1}) - \log \mathcal{N}(\tilde p_k)"
+            adds = r"R = \sum_{k=1}^{K} \bigl[\log \mathcal{N}(p_{k-1}) - \log \mathcal{N}(\tilde p_k)\bigr]"
         else:
             moves = (
                 r"K \text{ times:} \quad p \leftarrow e^{-\nu\varepsilon/2} p, \quad "

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,8 +25,7 @@ Likelihood = Callable[[Tensor], Tensor]
 """Of z, (n, latent_dim) -> (n,): its logarithm."""
 
 _CHAIN_STEPS = 200
-DRAWN = "a draw of the model's own z, where it draws one"
-"""What `draw_posterior` gives, in words."""
+DRAWN = "a draw of z by a chain"
 MOST_VALIDATED = 500
 """Data points, the first ones, that a latent model looks at to validate."""
 
@@ -76,15 +74,15 @@ class LatentSettings(Model):
 class LatentLearner(Restoring):
     """A decoder and a prior. A subclass says how z is inferred, `infer`, and what a step learns."""
 
-    inferred: ClassVar[str] = DRAWN
+    inferred: str = DRAWN
     """What `infer` gives, in words."""
-    anomaly_formula = "-log p(x, z)"
     settings: LatentSettings
 
     def __init__(self, settings: LatentSettings, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(settings, shape, levels)
         self.decoder = settings.make_decoder(self.shape, levels)
         self.prior = settings.make_prior()
+        self.anomaly_formula = "-log p(x, z)" + ("" if self.prior.normalised else ", but for log Z")
 
     # --- densities ------------------------------------------------------------------------------------
 

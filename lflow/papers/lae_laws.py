@@ -69,7 +69,7 @@ def slowest(case: Conjugate, features: Tensor, step_size: float) -> float:
 
 def marginal_error(law: Law, exact: Law, size: int) -> float:
     """How far the marginals of the data's z, of `size` numbers, lie from the exact ones: the root mean square
-    of their W₂, in units of the exact standard deviation (root of its mean variance)."""
+    of their W₂ over √size, in units of the exact standard deviation (root of its mean variance)."""
     places = [slice(k, k + size) for k in range(0, len(exact.mean), size)]
     squares = []
     for place in places:

@@ -60,8 +60,7 @@ class Outcome(NamedTuple):
     all that the model made is finite; the scores are of those. scores: how good it is, each beside what takes
     no model. arrays: all that was made. notes: sentences about what was asked for and is not so. ranking:
     (n,), the scores that the data points are in the order of. marked: (n,), bool, those of the label that was
-    held out, where one was. path: whether the rows lie on a way from the
-    first to the last.
+    held out, where one was. path: whether the rows lie on a way from the first to the last.
     """
 
     rows: Mapping[str, Tensor]
@@ -72,6 +71,11 @@ class Outcome(NamedTuple):
     ranking: Tensor | None = None
     marked: Tensor | None = None
     path: bool = False
+
+    @property
+    def lost(self) -> int:
+        """How many data points are not finite."""
+        return int((~self.whole).sum())
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def perform(name: str, subject: Subject, settings: Settings) -> Outcome:
     subject.tell(task.about, 0, settings.num)
     outcome = task.perform(subject, settings)
     num, notes = len(outcome.whole), list(outcome.notes)
-    if lost := int((~outcome.whole).sum()):
+    if lost := outcome.lost:
         verb = "is" if lost == 1 else "are"
         notes.insert(0, f"{lost:,} of {num:,} {verb} not finite, and left out of the numbers")
     if num != settings.num:
