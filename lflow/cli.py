@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import textwrap
+import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -66,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> int:
     # OpenMP threads that spin while they wait make torch on a busy machine up to 60 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        arguments = _parser(words).parse_args(words)
+        with _stopped_at_once():
+            arguments = _parser(words).parse_args(words)
         return COMMANDS[arguments.command].run(arguments)
     except SystemExit as stop:  # argparse, after --help
         return int(stop.code or 0)
@@ -78,6 +81,25 @@ def main(words: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print("lflow:", " ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
+
+
+@contextmanager
+def _stopped_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process on the spot, nothing being begun: a module that loads may swallow it."""
+    is_own = threading.current_thread() is threading.main_thread()
+    if not is_own or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def end(number: int, frame: object) -> NoReturn:
+        os.write(2, b"lflow: interrupted\n")
+        os._exit(STOPPED)
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _parser(words: Sequence[str]) -> Parser:

@@ -6,12 +6,11 @@ A class of your own joins by the decorator, or from another package by an entry 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from lflow.spec import Declared, parameters
+from lflow.spec import Declared, did_you_mean, parameters
 
 Kind = TypeVar("Kind", bound=Declared)
 
@@ -56,8 +55,7 @@ class Registry(Generic[Kind]):
         """The class of a name. NotRegistered names the nearest known ones."""
         self._load_entry_points()
         if name not in self._classes:
-            near = difflib.get_close_matches(str(name), self._classes, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(str(name), self._classes)
             known = ", ".join(self._classes)
             sentence = f"there is no {self.kind} named {name!r}.{hint} Known: {known}"
             raise NotRegistered(self.kind, name, sentence)

@@ -8,8 +8,9 @@ draws the widget, and is the range that a sweep searches. This module knows noth
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +139,12 @@ def counted(count: int, noun: str) -> str:
 def each_of(count: int, noun: str) -> str:
     """A number of things, one by one: "one chain", "each of 2,000 chains"."""
     return f"one {noun}" if count == 1 else f"each of {count:,} {noun}s"
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """A question, after a blank, about the name that is nearest to a word; empty where none is near."""
+    near = difflib.get_close_matches(word, list(names), n=1, cutoff=0.65)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def plain_number(number: float) -> str:

@@ -331,7 +331,7 @@ def test_a_run_is_trained_by_one_process(tmp_path: Path) -> None:
         ({"model": "toy", "seed": -1}, "seed must be between"),
         ({"model": "toy", "seed": "1"}, "seed must be a finite number"),
         ({"model": "toy", "version": 99}, "version 99"),
-        ({"model": "toy", "max_steps": 0}, "num_steps must be between"),
+        ({"model": "toy", "max_steps": 0}, "max_steps must be between"),
         ({"model": "toy", "preset": 7}, "preset"),
     ],
 )

@@ -296,7 +296,7 @@ def test_the_published_networks_take_other_images(shape: tuple[int, int, int]) -
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"noise takes a friction of 0\.0001 or more"):
+    with pytest.raises(ValueError, match=r"noise takes a friction above 0\.0001"):
         models.get("langevin_vae", mode="noisy", friction=0.0, learn_friction=False).build((5,))
     with pytest.raises(ValueError, match="friction must be between 0 and 10, ends left out, where"):
         models.get("langevin_vae", friction=0.0).build((5,))

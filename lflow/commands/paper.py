@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from lflow.cli import Arguments, Parser, add_parameters, show
 from lflow.papers import PAPERS
-from lflow.spec import Parameter, counted
+from lflow.spec import Parameter, counted, did_you_mean
 
 _WORKERS = Parameter(
     "workers", 0, 0, 256, help="processes that share the runs; 0: one for each core, up to 8"
@@ -67,8 +66,7 @@ def run(arguments: Arguments) -> int:
 def _known(name: str) -> str:
     known = name.replace("_", "-")
     if known not in PAPERS:
-        near = difflib.get_close_matches(known, PAPERS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(known, PAPERS)
         raise ValueError(f"there is no paper named {name!r}.{hint} Known: {', '.join(PAPERS)}")
     return known
 

@@ -79,7 +79,7 @@ def report(arguments: Arguments, path: Path) -> int:
     """Say how a run ended; the exit code."""
     from lflow.training import checkpoint
     from lflow.training.folder import RunFolder
-    from lflow.training.parallel import leads
+    from lflow.training.parallel import is_alone, leads
 
     if not leads():
         return 0
@@ -94,21 +94,25 @@ def report(arguments: Arguments, path: Path) -> int:
     end = "" if further is None else f"; to go on: {PROGRAM} resume {shlex.quote(str(path))}{further}"
     told = f"{path}: {status.state} at step {status.step:,}{end}"
     show(arguments, found, "\n".join(filter(None, (told, checkpoint.which(path)))))
-    return STOPPED if status.state == "stopped" else 0
+    # Of several processes one that ends otherwise than with 0 is for torchrun a failure of all.
+    return STOPPED if status.state == "stopped" and is_alone() else 0
 
 
 def progress() -> Callable[[int, int, Mapping[str, float]], None]:
     """Numbers to standard error now and then; on a terminal each line takes the place of the last."""
-    terminal, last = sys.stderr.isatty(), 0.0
+    terminal, last, is_read = sys.stderr.isatty(), 0.0, True
 
     def say(step: int, num_steps: int, numbers: Mapping[str, float]) -> None:
-        nonlocal last
+        nonlocal last, is_read
         now = time.monotonic()
-        if now - last < (0.5 if terminal else 5.0) and step < num_steps:
+        if not is_read or (now - last < (0.5 if terminal else 5.0) and step < num_steps):
             return
         last = now
         told = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         start, end = ("\r\033[K", "" if step < num_steps else "\n") if terminal else ("", "\n")
-        print(f"{start}{step:,} of {num_steps:,}  {told}", end=end, file=sys.stderr, flush=True)
+        try:
+            print(f"{start}{step:,} of {num_steps:,}  {told}", end=end, file=sys.stderr, flush=True)
+        except BrokenPipeError:  # whoever read along has gone: no reason to end a run
+            is_read = False
 
     return say

@@ -5,7 +5,6 @@ The one place that reads what a user calls a data set: a name, a path that exist
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from lflow.data.dataset import Data, DataSet, split_rows
 from lflow.data.descriptions import HUB_SETS, IMAGES, Description, of_points
 from lflow.data.hub import HubSet
 from lflow.data.pictures import Look, render
-from lflow.spec import Parameter
+from lflow.spec import Parameter, did_you_mean
 
 _NAME = Parameter("the name of a data set", "", high=4096)
 _SPLIT = Parameter("split", "train", choices=("train", "test"))
@@ -213,8 +212,7 @@ def _in_look(data: DataSet, look: Look) -> DataSet:
 def _unknown(name: str) -> str:
     if name.startswith(("/", "./", "../", "~")):
         return f"there is no folder of pictures and no parquet file {name}"
-    near = difflib.get_close_matches(str(name), names(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, names())
     return (
         f"there is no data set named {name!r}.{hint} Known: {', '.join(names())}; or the path of a folder of "
         "pictures or of a parquet file, or an id owner/name of the Hugging Face hub"

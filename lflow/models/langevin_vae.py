@@ -73,7 +73,7 @@ class LangevinVAE(ChainSettings):
         0.0,
         LARGEST_FRICTION,
         shown=(0.0, 2.0),
-        help="ν; of a learned one the start; 0.0001 or more where there is noise",
+        help="ν; of a learned one the start; above 0.0001 where there is noise",
     )
     learn_friction: bool = param(True, help="learn ν, between 0 and 10")
 
@@ -102,9 +102,9 @@ class LangevinVAE(ChainSettings):
         return rf"\begin{{gathered}} {lines} \end{{gathered}}"
 
     def build(self, shape: tuple[int, ...], levels: int | None = None) -> LangevinVAELearner:
-        if self.friction < LEAST_NOISY_FRICTION and self.mode != "deterministic":
+        if self.friction <= LEAST_NOISY_FRICTION and self.mode != "deterministic":
             raise ValueError(
-                f"noise takes a friction of {LEAST_NOISY_FRICTION:g} or more; less is for deterministic"
+                f"noise takes a friction above {LEAST_NOISY_FRICTION:g}; less is for deterministic"
             )
         return LangevinVAELearner(self, shape, levels)
 

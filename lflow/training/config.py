@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def make_config(given: Mapping[str, Any] | Config) -> Config:
 
 def shortened(config: Config, max_steps: int) -> Config:
     """The same run, ended after at most so many steps."""
-    limit = parameters(Training)[0].check(max_steps)
+    limit = replace(parameters(Training)[0], name="max_steps").check(max_steps)
     return with_training(config, num_steps=min(limit, config.training.num_steps))
 
 

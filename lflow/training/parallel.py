@@ -77,6 +77,11 @@ def join(device: torch.device) -> Iterator[World]:
         distributed.destroy_process_group()
 
 
+def is_alone() -> bool:
+    """Whether no other process trains with this one."""
+    return os.environ.get("WORLD_SIZE", "1") == "1"
+
+
 def leads() -> bool:
     """Whether this process is the one that reports, before or after it has joined the others."""
     return os.environ.get("RANK", "0") == "0"

@@ -16,7 +16,7 @@ from lflow.energies.custom import FromPoints
 from lflow.energies.expression import MAX_LENGTH
 from lflow.registry import Registry
 from lflow.samplers.base import registry as sampler_registry
-from lflow.spec import CONFIG_VERSION, Parameter, check_version, parameters
+from lflow.spec import CONFIG_VERSION, Parameter, check_version, did_you_mean, parameters
 from lflow.steps import registry as rule_registry
 from lflow.ui import drawing
 from lflow.ui.request import FORMULA, POINTS, RaceSettings, Settings
@@ -137,8 +137,9 @@ def check_link(link: Link, known: Keys, prefix: str) -> tuple[dict[str, list[str
                 known[name].parse(text)
                 usable.setdefault(name, []).append(known[name].title(text))
             except ValueError as error:
-                said = f"The link sets {prefix}_{name} to {text[:40]!r}: {error}. The default is used."
-                refused.append(said)
+                choices = known[name].choices
+                why = f"there is none.{did_you_mean(text, choices)}" if choices else f"{error}."
+                refused.append(f"The link sets {prefix}_{name} to {text[:40]!r}: {why} The default is used.")
     try:
         (version,) = usable.pop("version", [str(CONFIG_VERSION)])
         check_version({"version": int(version)}, "link")
