@@ -88,10 +88,10 @@ def test_a_link_means_the_same_whatever_was_seen_before(
     old = lab.says("id")
     expect(lab.alerts).to_contain_text("lab_bogus")
     lab.enter("num_steps", 70)
-    lab.wait_for_new(old)
+    old = lab.wait_for_new(old)
     expect(lab.alerts).to_have_count(0)  # it was about the link, and the reader has moved on
     lab.choose("sampler", "HMC")  # the next link names the sampler that is the default
-    lab.wait_for_new(lab.says("id"))
+    lab.wait_for_new(old)
     page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
     preset = next(preset for preset in PRESETS if preset.title == "Eight modes")
     page.get_by_role("link", name=preset.question).click()
@@ -118,6 +118,27 @@ def test_back_and_forward_after_a_link(server: Server, page: Page, page_errors: 
         page.wait_for_url(lambda url, of=sampler: "lab_energy=Banana" in url and f"lab_sampler={of}" in url)
         lab.wait_until_run()
         expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page_errors == []
+
+
+def test_one_back_undoes_one_thing(server: Server, page: Page, page_errors: list[str]) -> None:
+    lab = Lab(page).open(server.url, **SMALL)
+    shown = [lab.says("id")]
+    for does in ("Narrow valley", "Momentum", "Reset"):  # each sets several controls
+        page.get_by_role("button", name=does, exact=True).click()
+        shown.append(lab.wait_for_new(shown[-1]))
+    for cloud in reversed(shown[:-1]):
+        page.go_back()
+        lab.wait_for_id(cloud)
+        lab.wait_until_run()
+    page.go_forward()
+    lab.wait_for_id(shown[1])
+    lab.wait_until_run()
+    page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
+    expect(page.get_by_role("link", name=PRESETS[0].question)).to_be_visible()
+    lab.wait_until_run()
+    page.go_back()
+    lab.wait_for_id(shown[1])
     assert page_errors == []
 
 

@@ -36,6 +36,7 @@ STYLE = """<style>
   [data-testid="stPageLink-NavLink"] * { white-space: normal; }
 }
 [data-testid="stStatusWidget"] { display: none; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-history) { display: none; }
 </style>"""
 
 
@@ -56,6 +57,9 @@ def main() -> None:
         menu_items={"About": "**lflow**: an interactive lab over Langevin dynamics."},
     )
     st.html(STYLE)
+    with st.container(key="history"):
+        script = (paths.static_dir() / "history.js").read_text(encoding="utf-8")
+        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
     st.session_state["arrived"] = st.session_state.get("page") != page.url_path
     st.session_state["page"] = page.url_path
     page.run()
