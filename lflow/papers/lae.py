@@ -22,7 +22,7 @@ from lflow.models.lae import LAELearner
 from lflow.models.latent import LatentLearner
 from lflow.papers import lae_laws, lae_toy, one_protocol
 from lflow.papers.experiment import Config, Findings, Job
-from lflow.papers.lae_findings import METHODS, ON_MNIST, RATIOS, conclude
+from lflow.papers.lae_findings import METHODS, RATIOS, conclude
 
 __all__ = ["TITLE", "conclude", "draw", "jobs", "work"]
 
@@ -46,7 +46,7 @@ def jobs(quick: bool, seeds: int) -> list[Job]:
         found += one_protocol.compared("digits", quick, seed, METHODS, (BESIDE,))
     if not quick and one_protocol.is_at_hand("mnist"):
         found += [
-            *one_protocol.compared("mnist", quick, 0, ON_MNIST, (BESIDE,)),
+            *one_protocol.compared("mnist", quick, 0, METHODS, (BESIDE,)),
             one_protocol.plain("mnist", quick),
         ]
     return found

@@ -17,7 +17,6 @@ from lflow.spec import counted
 RATIOS = (0.5, 1, 2, 8)
 REFERENCES = ("vae", "iwae", "hvae_free", "deterministic")
 METHODS = (*REFERENCES, "map", "lae", "lae_mh", "clae", "clae_still")
-ON_MNIST = ("vae", "hvae_free", "map", "lae_mh", "clae")
 TOY = {
     "variational": "variational, a normal law",
     "langevin": "Langevin on z",

@@ -14,8 +14,6 @@ from lflow.papers.protocol_findings import say_absent, say_protocol, tables
 
 METHODS = ("vae", "iwae", "hvae", "hvae_fixed", "hvae_free", "deterministic", "noisy", "reverse_kernel")
 TUNED = METHODS[2:]
-AT_MANY = ("iwae", "hvae", "hvae_free", "deterministic")
-ON_MNIST = ("vae", *AT_MANY)
 BOUNDS: Mapping[str, tuple[str, float]] = {
     "vae": ("vae", 0.0),
     "hvae": ("hvae", 0.0),

@@ -42,7 +42,7 @@ LOST: Findings = {**dict.fromkeys(MEASURES), "checked": None, "rate": None, "sto
 LEVEL = 0.99
 TITLES = {
     "digits": "Black and white digits",
-    "mnist": "Black and white MNIST, 10,000 images and some of the methods",
+    "mnist": "Black and white MNIST, 10,000 images",
 }
 _RATES, _PLAIN_RATES = (0.001, 0.003, 0.01), (0.0003, 0.001, 0.003)
 
