@@ -28,7 +28,7 @@ def test_runs_side_by_side(tmp_path: Path, say: Any) -> None:
     said = say("evaluate", runs[0], "--compare", runs[1], *common, "--out", out)
     assert said.code == 0, said.err
     lines = said.out.splitlines()
-    assert lines[0].split() == [str(path) for path in runs]
+    assert lines[0].split() == [path.name for path in runs]
     assert lines[1].count("best by") == 2
     assert any(line.startswith("log-likelihood") and "nats" in line for line in lines)
     assert any(line.startswith("  the data's own law") for line in lines)

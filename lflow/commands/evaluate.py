@@ -93,11 +93,13 @@ def _compare(arguments: Arguments, device: torch.device) -> int:
     if out is not None:
         with whole_file(out) as file:
             file.write(as_csv(found).encode())
-    show(
-        arguments,
-        {"runs": runs, "seconds": round(time.monotonic() - began, 3)},
-        side_by_side(found, {name: _chosen(about) for name, (about, _) in opened.items()}),
+    are_distinct = len({path.name for path in paths}) == len(paths)
+    heads = {str(path): path.name if are_distinct else str(path) for path in paths}
+    table = side_by_side(
+        {heads[name]: scores for name, scores in found.items()},
+        {heads[name]: _chosen(about) for name, (about, _) in opened.items()},
     )
+    show(arguments, {"runs": runs, "seconds": round(time.monotonic() - began, 3)}, table)
     return 0
 
 
