@@ -55,43 +55,44 @@ class PageState:
         if arrived and is_first:
             for name in self.known():
                 st.session_state.pop(self.key(name), None)
-        if usable != arrived:
+        stage, of = st.session_state.pop(self._moving, ("", None))
+        if of == usable and stage:
+            self._move(stage, arrived, usable)
+        elif usable != arrived:
             st.session_state[followed] = usable, refused
             if is_first:
                 st.switch_page(page, query_params={self.key(name): value for name, value in usable.items()})
-            self._follow_move(arrived, usable)
-            return refused
-        st.session_state.pop(self._moved, None)
+            st.session_state[self._moving] = "address", usable
+            st.rerun()
         # What was refused is told of the address that it left, and of no other.
         address, told = st.session_state.get(followed, (None, []))
-        return list(told) if address == arrived else []
+        return list(told) if address == usable else []
 
     @property
-    def _moved(self) -> str:
-        return f"{self.prefix}-moved"
+    def _moving(self) -> str:
+        return f"{self.prefix}-moving"
 
-    def _follow_move(self, arrived: Mapping[str, Sequence[str]], usable: Mapping[str, Sequence[str]]) -> None:
-        """Give the controls of an open page what an address says to which Back or Forward has led.
+    def _move(
+        self, stage: str, arrived: Mapping[str, Sequence[str]], usable: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Give the address and the controls of an open page what the address says to which Back has led.
 
-        In the run of the move Streamlit goes by the address alone; what is set counts from the next.
+        In the run of the move Streamlit goes by that address alone, so what is set counts from the next; and
+        what a run writes into the address, widgets that are new to the page read in the run after it.
         """
-        address, is_taken = st.session_state.get(self._moved, (None, False))
-        if address != arrived:
-            st.session_state[self._moved] = arrived, False
+        if stage == "address":
+            for name in arrived:
+                if arrived[name] != usable.get(name):
+                    self._write(name, usable.get(name))
+            st.session_state[self._moving] = "controls", usable
             st.rerun()
-        if is_taken:
-            return
-        st.session_state[self._moved] = arrived, True
-        controls = st.session_state.get(f"{self.prefix}-defaults", {})
-        for name in map(self.key, self.known()):
-            if name not in controls:
-                st.session_state.pop(name, None)
+        drawn = st.session_state.get(f"{self.prefix}-defaults", {})
+        for name in self.known():
+            if self.key(name) not in drawn:
+                st.session_state.pop(self.key(name), None)
         reset(self.prefix, keep=())
         self.changed()
-        self._set(usable)
-        for name in arrived:
-            if arrived[name] != usable.get(name):
-                self._write(name, usable.get(name))
+        self._set({name: texts for name, texts in usable.items() if self.key(name) in drawn})
 
     def _write(self, name: str, texts: Sequence[str] | None) -> None:
         """Put the value of a control that is hidden, or of none, into the address; None takes it out."""

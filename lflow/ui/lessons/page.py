@@ -25,7 +25,7 @@ from lflow.ui.packing import pack
 from lflow.ui.racing import Report
 from lflow.ui.stage import Stage
 from lflow.ui.store import Store
-from lflow.ui.tools import SEED, PageState
+from lflow.ui.tools import ARRIVED, SEED, PageState
 
 PREFIX = "lessons"
 FOLDER = assets_dir() / "lessons"
@@ -92,10 +92,14 @@ def _state(lessons: Sequence[Lesson]) -> PageState:
 
 
 def open_lesson(lessons: Sequence[Lesson], page: str) -> tuple[Lesson, list[str]]:
-    """The lesson that the address names, or the one last open, or the first; what a link got wrong."""
+    """The lesson that the address names, or the first; what a link got wrong.
+
+    Who comes back to the page finds the lesson that was last open.
+    """
     refused = _state(lessons).follow_link(page)
     names = [lesson.name for lesson in lessons]
-    name = st.query_params.get(_LESSON) or st.session_state.get(_LESSON)
+    last = st.session_state.get(_LESSON) if st.session_state.get(ARRIVED, True) else None
+    name = st.query_params.get(_LESSON) or last
     place = names.index(name) if name in names else 0
     if st.query_params.get(_LESSON, names[0]) != names[place]:
         st.query_params[_LESSON] = names[place]
