@@ -71,3 +71,22 @@ def test_a_last_layer_that_no_part_has_is_looked_at_too() -> None:
     assert weights.not_finite() == "weights"
     next(learner.decoder.parameters()).data.fill_(torch.inf)
     assert weights.not_finite() == "decoder"
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"metropolis": True}, {"num_steps": 5}, {"warm_step": "coded"}, {"temperature": 0.0}]
+)
+def test_as_many_gradients_are_taken_as_are_said(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
+) -> None:
+    learner, taken = lae_of(**settings), 0
+    grad = torch.autograd.grad
+
+    def counting(*arguments: object, **options: object) -> object:
+        nonlocal taken
+        taken += 1
+        return grad(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.autograd, "grad", counting)
+    learner.training_step(DATA, Draws(0, 0))
+    assert taken == learner.gradient_evaluations

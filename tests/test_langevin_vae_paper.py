@@ -58,10 +58,10 @@ def test_sentences_say_what_the_numbers_say(monkeypatch: pytest.MonkeyPatch, tmp
     assert "in nats, mean ± standard error over draws" in said
     assert "ν = 0.1: the bound given the noise -10.50 ± 0.02, without it -1.00 ± 0.02" in said
     assert "what it finds less what the weights find is 0.25 to 0.25 nats, 0.25 on average" in said
-    assert "on a few images of 95 models" in said
+    assert "on a few images of 110 models" in said
     assert "digits: 5 seeds, 2,000 steps of training, 100 test images; ± is the standard error" in said
-    assert "10,000 images and some of the methods: 1 seed, 2,000 steps of training, 100 test images." in said
-    assert "methods, K = 5: with 1 seed no difference can be told from chance" in said
+    assert "10,000 images: 1 seed, 2,000 steps of training, 100 test images." in said
+    assert "10,000 images, K = 5: with 1 seed no difference can be told from chance" in said
     assert re.search(r"independent pixels +-29\.00", said)
     assert "Below independent pixels" not in said
     files = figure.save(lambda: langevin_vae.draw(findings), tmp_path)
