@@ -138,7 +138,7 @@ def check_link(link: Link, known: Keys, prefix: str) -> tuple[dict[str, list[str
                 usable.setdefault(name, []).append(known[name].title(text))
             except ValueError as error:
                 choices = known[name].choices
-                why = f"there is none.{did_you_mean(text, choices)}" if choices else f"{error}."
+                why = f"that is no choice here.{did_you_mean(text, choices)}" if choices else f"{error}."
                 refused.append(f"The link sets {prefix}_{name} to {text[:40]!r}: {why} The default is used.")
     try:
         (version,) = usable.pop("version", [str(CONFIG_VERSION)])
