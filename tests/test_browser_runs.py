@@ -140,11 +140,10 @@ def test_a_rule_that_does_not_fit_is_refused_in_a_sentence(
 
 
 def test_over_budget_is_trimmed_by_a_button(server: Server, page: Page, page_errors: list[str]) -> None:
-    lab = Lab(page).open(server.url, num_chains=50, num_steps=50)
-    old = lab.says("id")
-    page.goto(f"{server.url}/particle-lab?lab_sampler=MALA&lab_num_chains=50000&lab_num_steps=20000")
+    lab = Lab(page).open(server.url, sampler="mala", num_chains=50_000, num_steps=20_000)
     expect(lab.alerts).to_contain_text("10 times what a page may compute")
     expect(page.get_by_text("Shown here: the first 200 steps.")).to_be_visible()
+    short = lab.says("id")
     lab.press("steps instead")
     expect(lab.control("num_steps")).not_to_have_value("20000")
     stop = page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True)
@@ -153,7 +152,7 @@ def test_over_budget_is_trimmed_by_a_button(server: Server, page: Page, page_err
     expect(lab.alerts).to_contain_text("Stopped.")
     expect(page.get_by_role("button", name="Run it again")).to_be_visible()
     lab.enter("num_steps", 20)
-    lab.wait_for_new(old)
+    lab.wait_for_new(short)
     expect(lab.alerts).to_have_count(0)
     expect(stop).to_have_count(0)
     assert page_errors == []
