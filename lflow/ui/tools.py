@@ -86,13 +86,18 @@ class PageState:
                     self._write(name, usable.get(name))
             st.session_state[self._moving] = "controls", usable
             st.rerun()
-        drawn = st.session_state.get(f"{self.prefix}-defaults", {})
-        for name in self.known():
+        drawn, known = st.session_state.get(f"{self.prefix}-defaults", {}), self.known()
+        for name in known:
             if self.key(name) not in drawn:
                 st.session_state.pop(self.key(name), None)
         reset(self.prefix, keep=())
         self.changed()
-        self._set({name: texts for name, texts in usable.items() if self.key(name) in drawn})
+        for name, texts in usable.items():
+            default, parsed = drawn.get(self.key(name)), [known[name].parse(text) for text in texts if text]
+            if isinstance(default, list):
+                st.session_state[self.key(name)] = parsed
+            elif parsed and self.key(name) in drawn:
+                st.session_state[self.key(name)] = parsed[-1]
 
     def _write(self, name: str, texts: Sequence[str] | None) -> None:
         """Put the value of a control that is hidden, or of none, into the address; None takes it out."""
@@ -114,16 +119,6 @@ class PageState:
         if refused:
             st.warning("\n\n".join(plain(sentence) for sentence in refused))
         return tools
-
-    def _set(self, values: Mapping[str, Sequence[str]]) -> None:
-        """Give controls, not drawn yet in this run, the values of an address."""
-        defaults, known = st.session_state.get(f"{self.prefix}-defaults", {}), self.known()
-        for name, texts in values.items():
-            parsed = [known[name].parse(text) for text in texts if text]
-            if isinstance(defaults.get(self.key(name)), list):
-                st.session_state[self.key(name)] = parsed
-            elif parsed:
-                st.session_state[self.key(name)] = parsed[-1]
 
     def is_hidden(self, name: str) -> bool:
         """Whether the link hides a control or a group."""
